@@ -1,0 +1,138 @@
+"""What a run can be asked for, checked before anything is opened."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import Dict, Mapping, Optional, Tuple, Union
+
+from .errors import OptionError
+from .geometry import Bounds
+
+if sys.version_info >= (3, 11):  # the plugin's copy of this folder runs on 3.9
+    from typing import TypedDict
+else:
+    from typing_extensions import TypedDict
+
+DEVICES = ("auto", "cpu", "gpu")
+PRECISIONS = ("auto", "float32", "bfloat16")
+RUNTIMES = ("auto", "openvino", "tensorflow")
+DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+
+
+class UpscaleKeywords(TypedDict, total=False):
+    """The fields of `UpscaleOptions` as keywords; a test keeps the two alike."""
+
+    model: str
+    upscale_factor: Optional[int]
+    resolution: Optional[Union[str, float]]
+    indexes: Tuple[int, ...]
+    bounds: Optional[Bounds]
+    bounds_crs: Optional[str]
+    tile_size: Optional[int]
+    dtype: Optional[str]
+    nodata: Optional[float]
+    creation_options: Mapping[str, str]
+    overwrite: bool
+    device: str
+    precision: str
+    runtime: str
+    workers: Optional[int]
+    consistency: bool
+    model_range: Optional[Tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class UpscaleOptions:
+    """The options of one run.
+
+    Attributes
+    ----------
+    model
+        A name from ``geosr models``, or the path of an .onnx or .keras file.
+    upscale_factor
+        Output pixels per source pixel and side; None: the model's, or 2.
+    resolution
+        Pixel size of the output in place of a factor: in CRS units, or in metres with an ``m``.
+    indexes
+        Band numbers, from 1; empty: all bands.
+    bounds, bounds_crs
+        ``(west, south, east, north)`` to cut out first, in ``bounds_crs`` or the raster's CRS.
+    tile_size
+        Side of what the network sees at once, in source pixels, its halo included. It changes
+        speed and memory, never the result.
+    dtype, nodata
+        Of the output; None: as in the input.
+    creation_options
+        GDAL's for GeoTIFF, such as ``{"COMPRESS": "DEFLATE"}``.
+    overwrite
+        Replace the output if it is there; it is replaced only once the run has succeeded.
+    device, precision, runtime
+        ``auto``, or one of `DEVICES`, `PRECISIONS`, `RUNTIMES`.
+    workers
+        Threads that run the network; None: one per processor.
+    consistency
+        Make each block of output pixels average to its source pixel.
+    model_range
+        Raster values that a network without a card expects as 0 and 1.
+    """
+
+    model: str = "geosr-lite"
+    upscale_factor: Optional[int] = None
+    resolution: Optional[Union[str, float]] = None
+    indexes: Tuple[int, ...] = ()
+    bounds: Optional[Bounds] = None
+    bounds_crs: Optional[str] = None
+    tile_size: Optional[int] = None
+    dtype: Optional[str] = None
+    nodata: Optional[float] = None
+    creation_options: Mapping[str, str] = field(default_factory=dict)
+    overwrite: bool = False
+    device: str = "auto"
+    precision: str = "auto"
+    runtime: str = "auto"
+    workers: Optional[int] = None
+    consistency: bool = True
+    model_range: Optional[Tuple[float, float]] = None
+
+    def __post_init__(self) -> None:
+        if self.upscale_factor is not None and self.resolution is not None:
+            raise OptionError(
+                "Both a factor and a resolution were given.",
+                hint="Use either --factor or --resolution.",
+            )
+        if self.upscale_factor is not None and self.upscale_factor < 2:
+            raise OptionError(
+                f"The factor {self.upscale_factor} does not make the raster finer.",
+                hint="Use a factor of 2 or more.",
+            )
+        if self.bounds_crs is not None and self.bounds is None:
+            raise OptionError(
+                "A CRS for the bounds was given, but no bounds.",
+                hint="Add --bounds WEST SOUTH EAST NORTH.",
+            )
+        if self.workers is not None and self.workers < 1:
+            raise OptionError(
+                f"{self.workers} workers cannot do anything.", hint="Use --workers 1 or more."
+            )
+        if self.model_range is not None and not self.model_range[0] < self.model_range[1]:
+            raise OptionError(
+                "The model range {} {} is empty.".format(*self.model_range),
+                hint="Give the lower value first, as in --model-range 0 10000.",
+            )
+        if len(set(self.indexes)) < len(self.indexes):
+            raise OptionError(
+                f"A band is named twice: {', '.join(map(str, self.indexes))}.",
+                hint="Name each band once.",
+            )
+        choices: Dict[str, Tuple[Optional[str], Tuple[str, ...]]] = {
+            "device": (self.device, DEVICES),
+            "precision": (self.precision, PRECISIONS),
+            "runtime": (self.runtime, RUNTIMES),
+            "dtype": (self.dtype, DTYPES),
+        }
+        for name, (value, allowed) in choices.items():
+            if value is not None and value not in allowed:
+                raise OptionError(
+                    f"{value!r} is no {name}.", hint=f"Use one of {', '.join(allowed)}."
+                )
