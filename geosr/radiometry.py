@@ -1,6 +1,145 @@
-"""Values that can be trusted: holes filled, detail cut out, block means kept, integers exact.
+"""Values that can be trusted: holes filled, detail cut out, block means kept.
 
-All arrays in *phases* are ``(bands, s*s, height, width)``; see `geosr.kernels`.
+Arrays in *phases* are ``(bands, s*s, height, width)``; see `geosr.kernels`. Every function here
+looks only at a pixel's neighbourhood, so the result does not depend on how a raster is cut.
 """
 
 from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+Valid = NDArray[np.bool_]
+
+BOX = 9
+"""Side of the window whose mean the high-pass takes away, in source pixels."""
+
+
+def working_dtype(dtype: str) -> np.dtype[np.floating]:
+    """Return the float type that holds all values of ``dtype``, and their sums, well.
+
+    >>> working_dtype("uint16").name, working_dtype("int32").name
+    ('float32', 'float64')
+    """
+    wide = dtype in ("uint32", "int32", "float64")
+    return np.dtype(np.float64 if wide else np.float32)
+
+
+def mirror(x: NDArray[np.generic], before: tuple[int, int], after: tuple[int, int]) -> NDArray[np.generic]:
+    """Mirror rows and columns about the outermost pixels, for a window that leaves the raster.
+
+    Parameters
+    ----------
+    x
+        ``(bands, height, width)``.
+    before, after
+        Rows and columns to add in front and behind. A raster narrower than that is mirrored
+        to and fro; one pixel is repeated.
+    """
+    if not any((*before, *after)):
+        return x
+    pad = ((0, 0), *zip(before, after, strict=True))
+    return np.pad(x, pad, mode="reflect")
+
+
+def fill_holes(x: Floats, valid: Valid, *, reach: int) -> Floats:
+    """Fill invalid pixels from valid ones, ring by ring, up to ``reach`` pixels away.
+
+    Each ring gets the mean of its neighbours (of eight) that are valid or filled already, so
+    no value from under the mask and no zero comes near a valid pixel. What lies further away
+    becomes 0: nothing within ``reach`` of a valid pixel sees it.
+
+    Parameters
+    ----------
+    x
+        ``(bands, height, width)``; invalid pixels may hold anything, NaN included.
+    valid
+        Of the same shape.
+    """
+    filled: Floats = np.where(valid, x, x.dtype.type(0))
+    known = valid.copy()
+    for band, good in zip(filled, known, strict=True):
+        if good.any():
+            for _ in range(reach):
+                if good.all():
+                    break
+                _fill_ring(band, good)
+    return filled
+
+
+def _fill_ring(band: Floats, good: Valid) -> None:
+    """Fill, in place, the invalid pixels that touch a good one, and call them good."""
+    padded_values = np.pad(band, 1)
+    padded_good = np.pad(good, 1)
+    rows, cols = np.nonzero(~good & _touches(padded_good))
+    total = np.zeros(rows.size, np.float64)
+    count = np.zeros(rows.size, np.int64)
+    for d_row in range(3):
+        for d_col in range(3):
+            near = padded_good[rows + d_row, cols + d_col]
+            total += np.where(near, padded_values[rows + d_row, cols + d_col], 0)
+            count += near
+    band[rows, cols] = (total / count).astype(band.dtype)
+    good[rows, cols] = True
+
+
+def _touches(padded: Valid) -> Valid:
+    """Return which pixels have a good one among their eight neighbours or are good."""
+    rows = padded[:-2] | padded[1:-1] | padded[2:]
+    touching: Valid = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+    return touching
+
+
+def high_pass(x: Floats) -> Floats:
+    """Take the mean over 9x9 pixels away.
+
+    Parameters
+    ----------
+    x
+        ``(bands, height + 8, width + 8)``.
+
+    Returns
+    -------
+    ndarray
+        float32 ``(bands, height, width)``: zero wherever the picture is constant.
+    """
+    margin = BOX // 2
+    sums = _running_sum(_running_sum(x, axis=1), axis=2)
+    middle = x[:, margin:-margin, margin:-margin]
+    detail: Floats = (middle - sums / x.dtype.type(BOX * BOX)).astype(np.float32)
+    return detail
+
+
+def _running_sum(x: Floats, axis: int) -> Floats:
+    """Sum ``BOX`` = 9 neighbours along an axis: 8 by doubling, and one."""
+    x = np.moveaxis(x, axis, -1)
+    two = x[..., :-1] + x[..., 1:]
+    four = two[..., :-2] + two[..., 2:]
+    eight = four[..., :-4] + four[..., 4:]
+    nine: Floats = np.moveaxis(eight[..., :-1] + x[..., 8:], -1, axis)
+    return nine
+
+
+def keep_means(phases: Floats, source: Floats) -> Floats:
+    """Shift the phases of each source pixel together, so that their mean is that pixel.
+
+    Parameters
+    ----------
+    phases
+        ``(bands, s*s, height, width)``, changed in place.
+    source
+        ``(bands, height, width)``.
+    """
+    shift = _sum_of_phases(phases)
+    shift *= phases.dtype.type(1 / phases.shape[1])
+    np.subtract(source, shift, out=shift)
+    phases += shift[:, None]
+    return phases
+
+
+def _sum_of_phases(phases: Floats) -> Floats:
+    total: Floats = phases[:, 0].copy()
+    for index in range(1, phases.shape[1]):
+        total += phases[:, index]
+    return total

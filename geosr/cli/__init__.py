@@ -1,1 +1,1 @@
-"""cli."""
+"""The command line: each command parses its options and calls one function of `geosr.api`."""

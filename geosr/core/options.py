@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
-from typing import Dict, Mapping, Optional, Tuple, Union
+from typing import Dict, Mapping, Optional, Tuple, TypedDict, Union
 
 from .errors import OptionError
 from .geometry import Bounds
-
-if sys.version_info >= (3, 11):  # the plugin's copy of this folder runs on 3.9
-    from typing import TypedDict
-else:
-    from typing_extensions import TypedDict
 
 DEVICES = ("auto", "cpu", "gpu")
 PRECISIONS = ("auto", "float32", "bfloat16")

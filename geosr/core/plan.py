@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from math import gcd
-from typing import Iterator, Tuple
+from typing import Iterator, Optional, Tuple
 
 from .errors import PlanError
 from .geometry import Window
@@ -50,6 +50,173 @@ def plan_tiles(shape: Tuple[int, int], *, tile_size: int, halo: int) -> Tuple[Ti
     )
 
 
+@dataclass(frozen=True)
+class Block:
+    """What is read and written at once.
+
+    Attributes
+    ----------
+    core
+        Source pixels that are predicted.
+    output
+        Output pixels that they become.
+    """
+
+    core: Window
+    output: Window
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """A raster cut into blocks, and each block into tiles.
+
+    A block is read and written at once; a tile is what the network sees at once, always of the
+    same shape. Neither changes a pixel of the result.
+
+    Attributes
+    ----------
+    shape
+        ``(height, width)`` of the source, in pixels.
+    block_size
+        Side of a block without its halo, in source pixels.
+    tile_size
+        Side of a tile with its halo, in source pixels.
+    halo
+        Pixels around each core.
+    upscale_factor
+        Output pixels per source pixel, per side.
+    alpha
+        Place of the alpha band, from 0, that is enlarged but not predicted.
+    """
+
+    shape: Tuple[int, int]
+    block_size: int
+    tile_size: int
+    halo: int
+    upscale_factor: int
+    alpha: Optional[int] = None
+
+    def __post_init__(self) -> None:
+        if self.tile_size <= 2 * self.halo:
+            raise PlanError(
+                f"Tiles of {self.tile_size} pixels hold nothing but their halo of {self.halo} "
+                "pixels on each side.",
+                hint=f"Use --tile-size {2 * self.halo + 1} or more; {2 * self.halo + 256} is quick.",
+            )
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks in the order in which they are written."""
+        for core in plan_blocks(self.shape, block_size=self.block_size):
+            yield Block(core, core.scale(self.upscale_factor))
+
+    def tiles(self, block: Block) -> Tuple[Tile, ...]:
+        """Return a block's tiles; their windows count from the block's first pixel."""
+        return plan_tiles(block.core.shape, tile_size=self.tile_size, halo=self.halo)
+
+    @property
+    def num_blocks(self) -> int:
+        """How many blocks there are."""
+        return num_blocks(self.shape, block_size=self.block_size)
+
+    @property
+    def num_tiles(self) -> int:
+        """How many tiles all blocks have together.
+
+        >>> plan = BlockPlan((100, 130), block_size=64, tile_size=40, halo=4, upscale_factor=2)
+        >>> plan.num_tiles
+        20
+        """
+        core = self.tile_size - 2 * self.halo
+        rows, cols = (_pieces(length, self.block_size, core) for length in self.shape)
+        return rows * cols
+
+
+@dataclass(frozen=True)
+class ResampledPlan(BlockPlan):
+    """A plan whose prediction is averaged to another pixel size.
+
+    Blocks are cut in the output; ``block_size`` counts output pixels here. The source pixels
+    of neighbouring blocks overlap where an output pixel's edge lies inside a source pixel.
+
+    Attributes
+    ----------
+    output_shape
+        ``(height, width)`` of the output.
+    steps
+        Height and width of an output pixel, in source pixels.
+    """
+
+    output_shape: Tuple[int, int] = (1, 1)
+    steps: Tuple[float, float] = (1.0, 1.0)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks in the order in which they are written."""
+        for output in plan_blocks(self.output_shape, block_size=self.block_size):
+            rows, cols = (self._core(output, axis) for axis in (0, 1))
+            yield Block(Window(rows[0], cols[0], rows[1] - rows[0], cols[1] - cols[0]), output)
+
+    def _core(self, output: Window, axis: int) -> Tuple[int, int]:
+        """Return the first source pixel under a block, and the one behind its last."""
+        first = (output.row_off, output.col_off)[axis]
+        last = first + output.shape[axis]
+        step, length = self.steps[axis], self.shape[axis]
+        near = 1e-6  # of a pixel: an edge that falls on a source pixel's edge
+        start = min(math.floor(first * step + near), length - 1)
+        return start, max(min(math.ceil(last * step - near), length), start + 1)
+
+    @property
+    def num_blocks(self) -> int:
+        """How many blocks there are."""
+        return num_blocks(self.output_shape, block_size=self.block_size)
+
+    @property
+    def num_tiles(self) -> int:
+        """How many tiles all blocks have together.
+
+        >>> ResampledPlan((10, 10), block_size=4, tile_size=12, halo=4, upscale_factor=2,
+        ...               output_shape=(15, 15), steps=(2 / 3, 2 / 3)).num_tiles
+        16
+        """
+        core = self.tile_size - 2 * self.halo
+        total = 1
+        for axis in (0, 1):
+            edges = range(0, self.output_shape[axis], self.block_size)
+            spans = [self._core(self._strip(edge, axis), axis) for edge in edges]
+            total *= sum(-(-(end - start) // core) for start, end in spans)
+        return total
+
+    def _strip(self, edge: int, axis: int) -> Window:
+        length = min(self.block_size, self.output_shape[axis] - edge)
+        return Window(edge, 0, length, 1) if axis == 0 else Window(0, edge, 1, length)
+
+
+def _pieces(length: int, block: int, core: int) -> int:
+    """Return how many tiles lie along one axis."""
+    whole, rest = divmod(length, block)
+    return whole * -(-block // core) + -(-rest // core)
+
+
+def best_tile_size(
+    shape: Tuple[int, int], *, block_size: int, halo: int, largest: int = 512
+) -> int:
+    """Return the tile size, halo included, that has the network see the fewest pixels.
+
+    Tiles are all alike, so a poor fit at the far edges costs time. ``largest`` bounds the core.
+
+    >>> best_tile_size((300, 300), block_size=1024, halo=10)
+    320
+    >>> best_tile_size((5000, 5000), block_size=1024, halo=10)
+    532
+    """
+
+    def seen(core: int) -> int:
+        rows, cols = (_pieces(length, block_size, core) for length in shape)
+        return rows * cols * (core + 2 * halo) ** 2
+
+    longest = min(largest, block_size, max(shape))
+    return min(range(longest, max(longest // 3, 1) - 1, -1), key=seen) + 2 * halo
+
+
 def plan_blocks(shape: Tuple[int, int], *, block_size: int) -> Iterator[Window]:
     """Cut a raster into squares of ``block_size`` pixels, smaller at its far edges.
 
@@ -83,7 +250,7 @@ def block_side(upscale_factor: int, *, bytes_per_output_pixel: int, limit: int =
     >>> block_side(3, bytes_per_output_pixel=2)
     1024
     """
-    unit = OUTPUT_TILE // gcd(OUTPUT_TILE, upscale_factor)  # source pixels per whole output tiles
+    unit = OUTPUT_TILE // math.gcd(OUTPUT_TILE, upscale_factor)  # source pixels per whole output tiles
     side = unit
     while (
         2 * side * upscale_factor <= 4608

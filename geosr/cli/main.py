@@ -1,0 +1,33 @@
+"""The command ``geosr``."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import click
+
+from geosr import __version__
+from geosr.cli.info import info
+from geosr.cli.models import models
+from geosr.cli.train import train
+from geosr.cli.upscale import upscale
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def geosr() -> None:
+    """Make GeoTIFFs sharper without moving them."""
+
+
+for _command in (upscale, info, models, train):
+    geosr.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal without the letters of a file name shows escapes; it is no failure.
+            stream.reconfigure(errors="backslashreplace")
+    geosr(prog_name="geosr")

@@ -1,0 +1,222 @@
+"""The options that commands share, spelled as in rio, and how their values are read."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import click
+
+from geosr.core.catalog import DEFAULT_FAMILY
+from geosr.core.options import DEVICES, DTYPES, PRECISIONS, RUNTIMES
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def parse_indexes(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[int, ...]:
+    """Read band numbers: ``-b 3 -b 1``, and rio's ``-b 3,1`` and ``-b 1..3``."""
+    indexes: list[int] = []
+    for item in ",".join(values).split(",") if values else ():
+        found = re.fullmatch(r"\s*(\d*)\s*(\.\.)?\s*(\d*)\s*", item)
+        first, dots, last = found.groups() if found else ("", None, "")
+        if dots and last:
+            numbers = range(int(first or 1), int(last) + 1)
+        elif dots:
+            raise click.BadParameter(f"{item!r} has no end; write the last band as well.")
+        else:
+            numbers = range(int(first), int(first) + 1) if first and not last else range(0)
+        if not numbers:
+            raise click.BadParameter(f"{item!r} is no band; use 3, or 1,2,3, or 1..3.")
+        indexes += numbers
+    return tuple(indexes)
+
+
+def parse_creation_options(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    """Read ``NAME=VALUE`` pairs; names are upper case, as GDAL writes them."""
+    pairs: dict[str, str] = {}
+    for pair in values:
+        name, equals, value = pair.partition("=")
+        name = name.strip().upper()
+        if not (name and equals):
+            raise click.BadParameter(f"{pair!r} is not of the form NAME=VALUE.")
+        if name in pairs:
+            raise click.BadParameter(f"{name} is given twice.")
+        pairs[name] = value
+    return pairs
+
+
+def parse_finite(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[float, ...] | None
+) -> tuple[float, ...] | None:
+    """Refuse NaN and infinity."""
+    if values is not None and not all(map(math.isfinite, values)):
+        raise click.BadParameter(f"{' '.join(map(str, values))}: these must be finite numbers.")
+    return values
+
+
+def upscale_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add an option for each keyword of `geosr.upscale_file`."""
+    return _add(command, *_WHAT, *_HOW, *_OUTPUT)
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a command that runs for a while."""
+    return _add(command, *_RUN)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--json``."""
+    return _add(command, click.option("--json", "as_json", is_flag=True, help="Print JSON."))
+
+
+def verbosity_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``-v`` and ``-q``."""
+    return _add(command, *_VERBOSITY)
+
+
+def _add(command: Callable[..., Any], *decorators: Decorator) -> Callable[..., Any]:
+    """Decorate so that the first decorator's option comes first in the help."""
+    return reduce(lambda decorated, add: add(decorated), reversed(decorators), command)
+
+
+_WHAT: tuple[Decorator, ...] = (
+    click.option(
+        "-m",
+        "--model",
+        default=DEFAULT_FAMILY,
+        show_default=True,
+        help="A name from `geosr models`, or the path of an .onnx or .keras file.",
+    ),
+    click.option(
+        "-f",
+        "--factor",
+        "upscale_factor",
+        type=int,
+        metavar="N",
+        help="Output pixels per source pixel and side.  [default: the model's, or 2]",
+    ),
+    click.option(
+        "--resolution",
+        metavar="SIZE",
+        help="Pixel size of the output, in place of a factor: in units of the CRS, or in metres "
+        "with an m, as in 2.5m.",
+    ),
+    click.option(
+        "-b",
+        "--bidx",
+        "indexes",
+        multiple=True,
+        metavar="BAND",
+        callback=parse_indexes,
+        help="Band to upscale, from 1; repeat it, or write 1,2,3 or 1..3.  [default: all]",
+    ),
+    click.option(
+        "--bounds",
+        type=float,
+        nargs=4,
+        metavar="W S E N",
+        callback=parse_finite,
+        help="West, south, east and north of the part to upscale.",
+    ),
+    click.option(
+        "--bounds-crs", metavar="CRS", help="CRS of --bounds, such as EPSG:4326.  [the raster's]"
+    ),
+)
+
+_HOW: tuple[Decorator, ...] = (
+    click.option(
+        "--tile-size",
+        type=int,
+        metavar="N",
+        help="Side of what the network sees at once, in source pixels. Changes speed and memory, "
+        "never the result.",
+    ),
+    click.option(
+        "--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where."
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default="auto",
+        show_default=True,
+        help="Number format inside the network.",
+    ),
+    click.option(
+        "--runtime",
+        type=click.Choice(RUNTIMES),
+        default="auto",
+        show_default=True,
+        help="What runs the network.",
+    ),
+    click.option(
+        "--workers", type=int, metavar="N", help="Threads of the network.  [default: all cores]"
+    ),
+    click.option(
+        "--consistency/--no-consistency",
+        default=True,
+        show_default=True,
+        help="Make each block of output pixels average to its source pixel.",
+    ),
+    click.option(
+        "--model-range",
+        type=float,
+        nargs=2,
+        metavar="LOW HIGH",
+        callback=parse_finite,
+        help="Raster values that your own network expects as 0 and 1.",
+    ),
+)
+
+_OUTPUT: tuple[Decorator, ...] = (
+    click.option(
+        "-t",
+        "--dtype",
+        type=click.Choice(DTYPES),
+        metavar="DTYPE",
+        help=f"Of the output: {', '.join(DTYPES)}.  [default: the input's]",
+    ),
+    click.option(
+        "--nodata",
+        type=float,
+        metavar="VALUE",
+        help="Of the output; nan is allowed.  [default: the input's]",
+    ),
+    click.option(
+        "--co",
+        "--profile",
+        "creation_options",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=parse_creation_options,
+        help="GDAL's creation option for GeoTIFF, such as COMPRESS=DEFLATE; repeat it.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there."),
+)
+
+_VERBOSITY: tuple[Decorator, ...] = (
+    click.option(
+        "-v", "--verbose", count=True, help="Say more; twice: everything, tracebacks included."
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+)
+
+_RUN: tuple[Decorator, ...] = (
+    click.option(
+        "--progress",
+        type=click.Choice(("bar", "json", "none")),
+        help="A bar, or one JSON object a line on standard output.  [default: a bar on a terminal]",
+    ),
+    click.option(
+        "--exit-with-stdin",
+        is_flag=True,
+        help="Stop when standard input ends: for programs that start geosr.",
+    ),
+    *_VERBOSITY,
+)

@@ -1,0 +1,82 @@
+"""``geosr train``."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import click
+
+from geosr.cli import options
+from geosr.cli.progress import Progress
+from geosr.cli.session import EventCommand, command_session
+from geosr.cli.stopping import StopSteps
+from geosr.core.errors import MissingDependencyError
+
+
+@click.command(cls=EventCommand, short_help="Train a model.")
+@click.argument("recipe_path", metavar="RECIPE")
+@click.option(
+    "--data",
+    "data_dir",
+    required=True,
+    metavar="DIR",
+    help="Folder of the images that the recipe names.",
+)
+@click.option(
+    "--out", "out_dir", required=True, metavar="DIR", help="Folder for checkpoint and weights."
+)
+@click.option(
+    "--resume/--no-resume",
+    default=True,
+    show_default=True,
+    help="Go on from the checkpoint in --out, if there is one.",
+)
+@click.option("--steps", type=int, metavar="N", help="Steps, in place of the recipe's.")
+@click.option("--seed", type=int, metavar="N", help="Seed, in place of the recipe's.")
+@options.run_options
+def train(
+    recipe_path: str,
+    data_dir: str,
+    out_dir: str,
+    *,
+    resume: bool,
+    steps: int | None,
+    seed: int | None,
+    progress: Progress | None,
+    exit_with_stdin: bool,
+    verbose: int,
+    quiet: bool,
+) -> None:
+    """Train a model by RECIPE, a TOML file, and write its weights and card.
+
+    \b
+    geosr train recipes/geosr-lite-x2.toml --data images --out runs/lite-x2
+
+    A stopped run goes on from its last checkpoint when the same command is given again. Needs
+    geosr[tensorflow].
+    """
+    with command_session(
+        progress,
+        -1 if quiet else verbose,
+        with_stdin=exit_with_stdin,
+        stopped="the same command goes on from the last checkpoint",
+        steps=StopSteps(interrupt_s=0.0),  # the checkpoint is replaced in one go
+    ) as session:
+        _need_keras()
+        from geosr.training.recipe import read_recipe
+
+        recipe = read_recipe(recipe_path, steps=steps, seed=seed)
+        from geosr.training.fit import train as fit
+
+        card = fit(recipe, data_dir, out_dir, resume=resume, on_event=session.emit)
+        session.emit({"event": "result", "output": str(card)})
+        if session.tells_people:
+            click.echo(str(card))
+
+
+def _need_keras() -> None:
+    if importlib.util.find_spec("keras") is None:
+        raise MissingDependencyError(
+            "Training needs Keras, which is not installed.",
+            hint='Install it with: pip install "geosr[tensorflow]"',
+        )

@@ -1,0 +1,68 @@
+"""The first stage: a block's pixels with their halo, holes filled, edges mirrored."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from geosr.core.plan import Block, BlockPlan
+from geosr.engine.parts import Array, Reader, Valid
+from geosr.radiometry import fill_holes, mirror, working_dtype
+
+
+@dataclass(frozen=True)
+class LoadedBlock:
+    """A block's pixels.
+
+    Attributes
+    ----------
+    block
+        Where they lie.
+    raw, valid
+        The core as stored, and where it is valid; None: everywhere.
+    x
+        The core and its halo, ready for the network.
+    """
+
+    block: Block
+    raw: Array
+    valid: Valid | None
+    x: Array
+
+
+def read_ahead(
+    plan: BlockPlan, reader: Reader, pool: ThreadPoolExecutor
+) -> Iterator[LoadedBlock]:
+    """Yield the blocks, the next one being read meanwhile."""
+    coming: deque[Future[LoadedBlock]] = deque()
+    for block in plan.blocks():
+        coming.append(pool.submit(load_block, block, reader, plan.halo))
+        if len(coming) > 1:
+            yield coming.popleft().result()
+    while coming:
+        yield coming.popleft().result()
+
+
+def load_block(block: Block, reader: Reader, halo: int) -> LoadedBlock:
+    """Read a block, fill its holes from around it, and mirror it at the raster's edges."""
+    core, wide = block.core, block.core.grow(halo)
+    seen = inner = wide.clip(reader.shape)
+    raw, valid = reader.read(seen)
+    around = core.grow(2 * halo).clip(reader.shape)
+    if valid is not None and valid.any() and around != seen:
+        raw, valid = reader.read(around)  # filling a hole looks as far again as the network
+        seen = around
+    x = raw.astype(working_dtype(reader.dtype), copy=True)
+    if valid is not None:
+        x = fill_holes(x, valid, reach=halo)
+    before = inner.row_off - wide.row_off, inner.col_off - wide.col_off
+    after = (
+        wide.row_off + wide.height - inner.row_off - inner.height,
+        wide.col_off + wide.width - inner.col_off - inner.width,
+    )
+    x = mirror(x[:, *inner.shift(-seen.row_off, -seen.col_off).slices], before, after)
+    place = core.shift(-seen.row_off, -seen.col_off).slices
+    good = None if valid is None else valid[:, *place]
+    return LoadedBlock(block, raw[:, *place], None if good is None or good.all() else good, x)

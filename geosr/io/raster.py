@@ -1,0 +1,181 @@
+"""The pixels of a raster and which of them are valid."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.windows import Window as RasterioWindow
+
+from geosr.core.errors import InputFileError
+from geosr.core.geometry import Window
+from geosr.io.facts import RasterFacts, cache_bytes, check_upscalable, read_facts
+from geosr.io.integrity import Checksums, has_checksums
+from geosr.io.opening import damage_raises, open_source, reason
+
+__all__ = ["RasterFacts", "RasterReader", "cache_bytes", "check_upscalable", "read_facts"]
+
+Valid = NDArray[np.bool_]
+
+
+class RasterReader:
+    """Reads bands ``indexes`` inside ``window`` of a raster; an `engine.Reader`.
+
+    It holds a path and pickles. Each thread that reads opens the raster once, and keeps it open
+    until `close`.
+    """
+
+    def __init__(self, facts: RasterFacts, indexes: Sequence[int], window: Window) -> None:
+        self._facts = facts
+        self._indexes = facts.all_indexes(indexes)
+        self._window = window
+        self._open: dict[int, Any] = {}
+        self._checksums = Checksums(facts.path) if has_checksums(facts) else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": {}}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(height, width)`` of what is read, in pixels."""
+        return self._window.shape
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of the bands."""
+        return self._facts.dtypes[self._indexes[0] - 1]
+
+    @property
+    def count(self) -> int:
+        """Number of bands."""
+        return len(self._indexes)
+
+    @property
+    def alpha(self) -> int | None:
+        """Place of the alpha band among the bands, from 0; None if it is not one of them."""
+        alpha = self._facts.alpha
+        return self._indexes.index(alpha) if alpha in self._indexes else None
+
+    def close(self) -> None:
+        """Close what the threads opened."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
+        """Return values ``(bands, height, width)`` as stored and which of them are valid.
+
+        ``window`` counts from the reader's own and lies inside `shape`. None for the second:
+        all are valid.
+
+        Raises
+        ------
+        InputFileError
+            If the file is damaged there.
+        """
+        src = self._source()
+        place = window.shift(self._window.row_off, self._window.col_off)
+        try:
+            values, valid = self._pixels(src, place)
+        except (RasterioError, OSError) as error:
+            raise self._damaged(src, place, error) from error
+        return values, None if valid.all() else valid
+
+    def _source(self) -> Any:
+        thread = threading.get_ident()
+        if thread not in self._open:
+            self._open[thread] = open_source(self._facts.path)
+        return self._open[thread]
+
+    def _pixels(self, src: Any, place: Window) -> tuple[NDArray[np.generic], Valid]:
+        with damage_raises():
+            values: NDArray[np.generic] = src.read(self._indexes, window=_rasterio(place))
+            valid = self._valid(src, place, values)
+        if self._checksums and self._checksums.broken(src, self._indexes, place):
+            raise RasterioIOError("the checksum of the compressed data is wrong")
+        return values, valid
+
+    def _valid(self, src: Any, place: Window, values: NDArray[np.generic]) -> Valid:
+        """Return which pixels are valid; the alpha band, which says so, is so itself."""
+        facts = self._facts
+        valid = np.ones(values.shape, np.bool_)
+        shared: dict[str, Valid] = {}  # masks that all bands have in common
+        for band, (index, stored, good) in enumerate(
+            zip(self._indexes, values, valid, strict=True)
+        ):
+            if band == self.alpha:
+                continue
+            if stored.dtype.kind == "f":
+                good &= np.isfinite(stored)
+            mask, nodata = facts.masks[index - 1], facts.nodata[index - 1]
+            if mask == "nodata" and nodata is not None:
+                good &= ~_equal(stored, nodata)
+            elif mask == "band":
+                good &= src.read_masks(index, window=_rasterio(place)) != 0
+            elif mask == "dataset":
+                if mask not in shared:
+                    shared[mask] = src.read_masks(index, window=_rasterio(place)) != 0
+                good &= shared[mask]
+            if facts.alpha is not None:
+                if "alpha" not in shared:
+                    shared["alpha"] = self._opacity(src, place, values) != 0
+                good &= shared["alpha"]
+        return valid
+
+    def _opacity(self, src: Any, place: Window, values: NDArray[np.generic]) -> NDArray[np.generic]:
+        if self.alpha is not None:
+            opacity: NDArray[np.generic] = values[self.alpha]
+        else:
+            opacity = src.read(self._facts.alpha, window=_rasterio(place))
+        return opacity
+
+    def _damaged(self, src: Any, place: Window, error: BaseException) -> InputFileError:
+        where, cause = self._first_bad_block(src, place) or (place, error)
+        return InputFileError(
+            f"{self._facts.path} cannot be read at rows {where.row_off} to "
+            f"{where.row_off + where.height - 1}, columns {where.col_off} to "
+            f"{where.col_off + where.width - 1}: {reason(cause)}.",
+            hint="The file is damaged or not all there. Fetch or copy it again, or leave this "
+            "part out with --bounds.",
+        )
+
+    def _first_bad_block(self, src: Any, place: Window) -> tuple[Window, BaseException] | None:
+        for block in _blocks(place, self._facts):
+            try:
+                self._pixels(src, block)
+            except (RasterioError, OSError) as error:
+                return block, error
+        return None
+
+
+def _rasterio(window: Window) -> RasterioWindow:
+    return RasterioWindow(window.col_off, window.row_off, window.width, window.height)
+
+
+def _equal(values: NDArray[np.generic], nodata: float) -> Valid:
+    """Return where ``values`` are ``nodata``: within two steps of the float type, as in GDAL."""
+    if values.dtype.kind != "f":
+        return np.asarray(values == values.dtype.type(nodata))
+    low = high = values.dtype.type(nodata)
+    for _ in range(2):
+        low, high = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
+    # All False for NaN, which is never valid anyway.
+    near: Valid = np.greater_equal(values, low) & np.less_equal(values, high)
+    return near
+
+
+def _blocks(place: Window, facts: RasterFacts) -> Iterator[Window]:
+    """Yield the file's blocks that ``place`` touches."""
+    rows, cols = facts.block_shape
+    for row_off in range(place.row_off // rows * rows, place.row_off + place.height, rows):
+        for col_off in range(place.col_off // cols * cols, place.col_off + place.width, cols):
+            yield Window(row_off, col_off, rows, cols).clip(facts.grid.shape)

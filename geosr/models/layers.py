@@ -1,0 +1,205 @@
+"""Keras layers of the network contract: fixed filters, bias-free convolutions, exact means.
+
+All work in *phases*: channel ``i*s + j`` of ``(batch, height, width, s*s)`` holds the output
+pixels of row ``i`` and column ``j`` of each source pixel's block. They use ``keras.ops`` only,
+so they run on TensorFlow, JAX and PyTorch alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from geosr.kernels import polyphase_weights
+
+BOX = 9
+"""Side of the window whose mean the high-pass takes away, in source pixels."""
+
+
+@keras.saving.register_keras_serializable("geosr")
+class MirrorPad(layers.Layer):
+    """Mirror ``radius`` rows and columns about the outermost pixels, on all four sides."""
+
+    def __init__(self, radius: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.radius = radius
+
+    def call(self, x: Any) -> Any:
+        """Map ``(batch, h, w, c)`` to ``(batch, h + 2 radius, w + 2 radius, c)``."""
+        sides = (self.radius, self.radius)
+        return ops.pad(x, ((0, 0), sides, sides, (0, 0)), mode="reflect")
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """Add the mirrored pixels to height and width."""
+        batch, height, width, bands = shape
+        grown = [None if n is None else n + 2 * self.radius for n in (height, width)]
+        return (batch, *grown, bands)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the layer is made from."""
+        return {**super().get_config(), "radius": self.radius}
+
+
+@keras.saving.register_keras_serializable("geosr")
+class Crop(layers.Layer):
+    """Take ``margin`` pixels off all four sides."""
+
+    def __init__(self, margin: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.margin = margin
+
+    def call(self, x: Any) -> Any:
+        """Map ``(batch, h, w, c)`` to ``(batch, h - 2 margin, w - 2 margin, c)``."""
+        inner = slice(self.margin, -self.margin or None)
+        return x[:, inner, inner, :]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the layer is made from."""
+        return {**super().get_config(), "margin": self.margin}
+
+
+@keras.saving.register_keras_serializable("geosr")
+class HighPass(layers.Layer):
+    """Take the mean over ``BOX x BOX`` pixels away: constants vanish, detail stays."""
+
+    def call(self, x: Any) -> Any:
+        """Map ``(batch, h, w, 1)`` to ``(batch, h - 8, w - 8, 1)``."""
+        margin = BOX // 2
+        taps = np.full((BOX, BOX, 1, 1), 1 / BOX**2, "float32")
+        mean = ops.conv(x, ops.convert_to_tensor(taps), padding="valid")
+        return x[:, margin:-margin, margin:-margin, :] - mean
+
+
+@keras.saving.register_keras_serializable("geosr")
+class PolyphaseUpsample(layers.Layer):
+    """Interpolate by a classical kernel; see `geosr.kernels.upsample`."""
+
+    def __init__(self, upscale_factor: int, kernel: str = "bicubic", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.upscale_factor = upscale_factor
+        self.kernel = kernel
+        weights = polyphase_weights(kernel, upscale_factor)
+        taps = np.einsum("iy,jx->yxij", weights, weights)
+        self._taps = taps.reshape(*taps.shape[:2], 1, -1).astype("float32")
+
+    def call(self, x: Any) -> Any:
+        """Map ``(batch, h, w, 1)`` to phases ``(batch, h - 2 radius, w - 2 radius, s*s)``."""
+        return ops.conv(x, ops.convert_to_tensor(self._taps), padding="valid")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the layer is made from."""
+        own = {"upscale_factor": self.upscale_factor, "kernel": self.kernel}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("geosr")
+class KeepMeans(layers.Layer):
+    """Shift the phases of each source pixel together, so that their mean is that pixel."""
+
+    def call(self, inputs: Any) -> Any:
+        """Take phases ``(batch, h, w, s*s)`` and source ``(batch, h, w, 1)``; return phases."""
+        phases, source = inputs
+        return phases + (source - ops.mean(phases, axis=-1, keepdims=True))
+
+
+@keras.saving.register_keras_serializable("geosr")
+class PixelShuffle(layers.Layer):
+    """Put phases in place: ``(batch, h, w, s*s)`` to ``(batch, s*h, s*w, 1)``."""
+
+    def __init__(self, upscale_factor: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.upscale_factor = upscale_factor
+
+    def call(self, x: Any) -> Any:
+        """Interleave the phases."""
+        s = self.upscale_factor
+        _, height, width, _ = ops.shape(x)
+        x = ops.reshape(x, (-1, height, width, s, s))
+        x = ops.transpose(x, (0, 1, 3, 2, 4))
+        return ops.reshape(x, (-1, height * s, width * s, 1))
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """Multiply height and width."""
+        batch, height, width, _ = shape
+        s = self.upscale_factor
+        return (batch, *(None if n is None else n * s for n in (height, width)), 1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the layer is made from."""
+        return {**super().get_config(), "upscale_factor": self.upscale_factor}
+
+
+@keras.saving.register_keras_serializable("geosr")
+class PixelUnshuffle(layers.Layer):
+    """Undo `PixelShuffle`: ``(batch, s*h, s*w, 1)`` to phases ``(batch, h, w, s*s)``."""
+
+    def __init__(self, upscale_factor: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.upscale_factor = upscale_factor
+
+    def call(self, x: Any) -> Any:
+        """Take the phases apart."""
+        s = self.upscale_factor
+        _, height, width, _ = ops.shape(x)
+        x = ops.reshape(x, (-1, height // s, s, width // s, s))
+        x = ops.transpose(x, (0, 1, 3, 2, 4))
+        return ops.reshape(x, (-1, height // s, width // s, s * s))
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """Divide height and width."""
+        batch, height, width, _ = shape
+        s = self.upscale_factor
+        return (batch, *(None if n is None else n // s for n in (height, width)), s * s)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the layer is made from."""
+        return {**super().get_config(), "upscale_factor": self.upscale_factor}
+
+
+@keras.saving.register_keras_serializable("geosr")
+class ExpandedConv(layers.Layer):
+    """A 3x3 convolution trained as a product of two wider ones plus the identity [1]_.
+
+    Only its weights are wide: they are multiplied into one 3x3 kernel before the pixels are
+    touched, so training costs no more per pixel than the plain convolution that
+    `collapsed_kernel` gives afterwards.
+
+    References
+    ----------
+    .. [1] Bhardwaj et al. (2022), "Collapsible linear blocks for super-efficient super
+       resolution", MLSys. https://arxiv.org/abs/2103.09404
+    """
+
+    def __init__(self, filters: int, expansion: int = 128, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.expansion = expansion
+
+    def build(self, shape: Any) -> None:
+        """Make the weights of the two factors."""
+        bands = shape[-1]
+        start = keras.initializers.GlorotNormal
+        self.expand = self.add_weight(
+            shape=(3, 3, bands, self.expansion), initializer=start(), name="expand"
+        )
+        self.project = self.add_weight(
+            shape=(self.expansion, self.filters), initializer=start(), name="project"
+        )
+        middle = np.zeros((3, 3, bands, self.filters), "float32")
+        middle[1, 1, range(min(bands, self.filters)), range(min(bands, self.filters))] = 1
+        self._identity = middle
+
+    def collapsed_kernel(self) -> Any:
+        """Return the plain ``(3, 3, in, out)`` kernel that this layer amounts to."""
+        return ops.matmul(self.expand, self.project) + ops.convert_to_tensor(self._identity)
+
+    def call(self, x: Any) -> Any:
+        """Map ``(batch, h, w, in)`` to ``(batch, h - 2, w - 2, filters)``."""
+        return ops.conv(x, self.collapsed_kernel(), padding="valid")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the layer is made from."""
+        return {**super().get_config(), "filters": self.filters, "expansion": self.expansion}

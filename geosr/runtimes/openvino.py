@@ -1,0 +1,143 @@
+"""Run ONNX networks with OpenVINO: the light runtime, on processors."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geosr.core.errors import DeviceError, MissingDependencyError, ModelFileError
+
+PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+
+
+class OpenVinoNetwork:
+    """An ONNX graph, or the part of it between two tensors, as a function of float32 arrays.
+
+    One single-threaded stream runs for each worker thread, so the same tile gives the same
+    bits whatever else runs. A graph is compiled once for each shape that it meets.
+
+    Parameters
+    ----------
+    path
+        The .onnx file.
+    cut
+        Names of the tensors where the part begins and ends; None: the whole graph.
+    precision
+        ``float32`` or ``bfloat16``; OpenVINO would pick the latter by itself.
+    workers
+        Number of threads that will call.
+    """
+
+    def __init__(
+        self, path: Path, *, cut: tuple[str, str] | None, precision: str, workers: int
+    ) -> None:
+        ov = _openvino()
+        self._core = ov.Core()
+        try:
+            model = self._core.read_model(str(path))
+        except RuntimeError as error:
+            raise ModelFileError(
+                f"{path.name} is no network that OpenVINO can read: {_first_line(error)}",
+                hint="Export it again as ONNX, opset 11 to 18.",
+            ) from error
+        self._model = model if cut is None else _part(ov, model, cut)
+        if len(self._model.inputs) != 1 or len(self._model.outputs) != 1:
+            raise ModelFileError(
+                f"{path.name} has {len(self._model.inputs)} inputs and "
+                f"{len(self._model.outputs)} outputs.",
+                hint="A network for super-resolution has one of each.",
+            )
+        self._settings = {
+            "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
+            "NUM_STREAMS": str(workers),
+            "INFERENCE_NUM_THREADS": str(workers),
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "ENABLE_CPU_PINNING": "NO",  # another program may hold that processor
+        }
+        self._compiled: dict[tuple[int, ...], Any] = {}
+        self._lock = threading.Lock()
+        self._local = threading.local()
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """The declared shape of the input; None where any size goes."""
+        shape = self._model.inputs[0].get_partial_shape()
+        return tuple(None if n.is_dynamic else n.get_length() for n in shape)
+
+    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network on an array of its own layout."""
+        requests = self._local.__dict__.setdefault("requests", {})
+        if x.shape not in requests:
+            requests[x.shape] = self._compile(x.shape).create_infer_request()
+        request = requests[x.shape]
+        request.infer({0: np.ascontiguousarray(x)}, share_inputs=True)
+        output: NDArray[np.float32] = np.array(request.get_output_tensor(0).data)
+        return output
+
+    def _compile(self, shape: tuple[int, ...]) -> Any:
+        with self._lock:
+            if shape not in self._compiled:
+                fixed = self._model.clone()
+                fixed.reshape(list(shape))
+                self._compiled[shape] = self._core.compile_model(fixed, "CPU", self._settings)
+            return self._compiled[shape]
+
+
+def supports_bfloat16() -> bool:
+    """Return whether this processor computes in bfloat16 by itself."""
+    ov = _openvino()
+    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def require_cpu(device: str) -> None:
+    """Refuse devices that this runtime is not used on.
+
+    Raises
+    ------
+    DeviceError
+        For ``gpu``.
+    """
+    if device == "gpu":
+        raise DeviceError(
+            "The OpenVINO runtime runs on the processor here.",
+            hint='For an NVIDIA GPU: pip install "geosr[tensorflow]" and --runtime tensorflow.',
+        )
+
+
+def _part(ov: Any, model: Any, cut: tuple[str, str]) -> Any:
+    """Return the part of a graph between two named tensors as a graph of its own."""
+    begin, end = _named_output(model, cut[0]), _named_output(model, cut[1])
+    entry = ov.opset13.parameter([-1, 1, -1, -1], np.float32, name="detail_in")
+    for target in begin.get_target_inputs():
+        target.replace_source_output(entry.output(0))
+    return ov.Model([ov.opset13.result(end)], [entry], "detail")
+
+
+def _named_output(model: Any, name: str) -> Any:
+    for op in model.get_ordered_ops():
+        for output in op.outputs():
+            if name in output.get_names():
+                return output
+    raise ModelFileError(
+        f"The network has no tensor {name!r}.", hint="Its card belongs to another file."
+    )
+
+
+def _openvino() -> Any:
+    try:
+        import openvino
+        import openvino.opset13
+    except ImportError as error:
+        raise MissingDependencyError(
+            "OpenVINO is not installed.", hint="pip install openvino"
+        ) from error
+    return openvino
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

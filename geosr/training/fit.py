@@ -1,0 +1,190 @@
+"""The training run: batches in, checkpoints, history and finished weights out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from geosr.core.errors import OptionError
+from geosr.core.events import EventSink, log_event, no_events, phase_event, progress_event
+from geosr.metrics import psnr
+from geosr.models.contract import declared_radius, valid_part
+from geosr.models.families import build, finished, start_from
+from geosr.training.history import Row, read_history, write_history
+from geosr.training.losses import Charbonnier
+from geosr.training.patches import (
+    Pair,
+    Plane,
+    Pool,
+    draw_batch,
+    load_pools,
+    validation_pairs,
+)
+from geosr.training.publish import publish
+from geosr.training.recipe import Recipe
+
+def train(
+    recipe: Recipe,
+    data_dir: str | Path,
+    out_dir: str | Path,
+    *,
+    resume: bool = True,
+    on_event: EventSink = no_events,
+) -> Path:
+    """Train a network by a recipe and return the path of its model card.
+
+    ``out_dir`` gets ``checkpoint.npz`` (a stopped run goes on from it with the same batches),
+    ``history.csv``, ``history.png`` and, at the end, the weights as .keras and .onnx with
+    their card.
+
+    Raises
+    ------
+    InputFileError
+        If images are missing or unreadable.
+    OptionError
+        If ``out_dir`` holds the checkpoint of another recipe.
+    """
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(recipe.seed)
+    on_event(phase_event("Reading the images"))
+    model = build(recipe.architecture, recipe.upscale_factor, expansion=recipe.expansion)
+    halo = declared_radius(model)
+    side = (recipe.patch + 2 * halo) * recipe.upscale_factor
+    pool, held = load_pools(recipe, data_dir, side=side)
+    pairs = validation_pairs(held, recipe)
+    run = _Run(recipe, model, out_dir)
+    if recipe.initial:
+        start_from(model, recipe.initial)
+    if resume:
+        run.restore()
+    on_event(phase_event(f"Training {recipe.name}: {len(pool.planes)} planes, {recipe.steps} steps"))
+    losses: list[float] = []
+    for step, (low, high) in _batches(pool, recipe, halo, run.step):
+        begun = time.monotonic()
+        losses.append(float(run.trained.train_on_batch(low, high)))
+        run.seconds += time.monotonic() - begun
+        run.step = step + 1
+        on_event(progress_event(run.step, recipe.steps))
+        if run.step % recipe.validate_every == 0 or run.step == recipe.steps:
+            row = run.validate(pairs, float(np.mean(losses)))
+            losses.clear()
+            on_event(log_event("info", row.line()))
+            run.save()
+    on_event(phase_event("Writing the weights"))
+    with run.averaged():
+        model.save(out_dir / "training_form.keras")  # what another factor can start from
+        plain = finished(model)
+    return publish(plain, recipe, run.history, out_dir)
+
+
+def _batches(
+    pool: Pool, recipe: Recipe, halo: int, first: int
+) -> Iterator[tuple[int, tuple[Plane, Plane]]]:
+    """Yield each step with its batch, drawn in a thread while the step before it trains."""
+    with ThreadPoolExecutor(1) as drawer:
+        coming = drawer.submit(draw_batch, pool, recipe, halo=halo, step=first)
+        for step in range(first, recipe.steps):
+            batch = coming.result()
+            coming = drawer.submit(draw_batch, pool, recipe, halo=halo, step=step + 1)
+            yield step, batch
+
+
+class _Run:
+    """A run's moving parts: the model, its optimizer, the step and the history."""
+
+    def __init__(self, recipe: Recipe, model: keras.Model, out_dir: Path) -> None:
+        self.recipe, self.model, self.out_dir = recipe, model, out_dir
+        self.trained = valid_part(model)
+        self.optimizer = keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(
+                recipe.learning_rate / 20,
+                decay_steps=max(recipe.steps - recipe.warmup, 1),
+                alpha=0.01,
+                warmup_target=recipe.learning_rate,
+                warmup_steps=recipe.warmup,
+            ),
+            use_ema=True,
+            ema_momentum=recipe.ema,
+        )
+        # XLA's convolutions are slower than oneDNN's on a processor; JAX knows nothing else.
+        jit = keras.backend.backend() == "jax"
+        self.trained.compile(optimizer=self.optimizer, loss=Charbonnier(), jit_compile=jit)
+        self.optimizer.build(self.trained.trainable_variables)
+        self.step = 0
+        self.seconds = 0.0
+        self.history: list[Row] = []
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Put the running mean of the weights in their place for a while."""
+        weights = self.trained.get_weights()
+        self.optimizer.finalize_variable_values(self.trained.trainable_variables)
+        yield
+        self.trained.set_weights(weights)
+
+    def validate(self, pairs: list[Pair], loss: float) -> Row:
+        """Score the averaged weights; append to the history and return its new row."""
+        with self.averaged():
+            scores = [
+                psnr(pair.high, self._upscaled(pair.low), data_range=1.0, border=pair.border)
+                for pair in pairs
+            ]
+        rate = float(ops.convert_to_numpy(self.optimizer.learning_rate))
+        bicubic = float(np.mean([pair.bicubic for pair in pairs])) if pairs else float("nan")
+        score = float(np.mean(scores)) if pairs else float("nan")
+        row = Row(self.step, round(self.seconds, 1), loss, rate, score, bicubic)
+        self.history.append(row)
+        write_history(self.history, self.out_dir, title=self.recipe.name)
+        return row
+
+    def _upscaled(self, low: Plane) -> Plane:
+        output = self.model.predict_on_batch(low[None, :, :, None])
+        image: Plane = np.asarray(output)[0, :, :, 0]
+        return image
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.out_dir / "checkpoint.npz"
+
+    def _variables(self) -> list[Any]:
+        return [*self.trained.variables, *self.optimizer.variables]
+
+    def save(self) -> None:
+        """Write the checkpoint beside the old one and put it in its place."""
+        values = {f"v{i}": ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
+        facts = json.dumps({"recipe": self.recipe.to_dict(), "step": self.step, "s": self.seconds})
+        partial = self._checkpoint.with_suffix(".part.npz")
+        np.savez(partial, facts=facts, **values)
+        partial.replace(self._checkpoint)
+
+    def restore(self) -> None:
+        """Go on from the checkpoint, if there is one.
+
+        Raises
+        ------
+        OptionError
+            If it was made by another recipe.
+        """
+        if not self._checkpoint.exists():
+            return
+        with np.load(self._checkpoint, allow_pickle=False) as saved:
+            facts = json.loads(str(saved["facts"]))
+            if facts["recipe"] != json.loads(json.dumps(self.recipe.to_dict())):
+                raise OptionError(
+                    f"{self._checkpoint} was made by another recipe.",
+                    hint="Use --no-resume to start anew, or another --out folder.",
+                )
+            for i, variable in enumerate(self._variables()):
+                variable.assign(saved[f"v{i}"])
+        self.step, self.seconds = facts["step"], facts["s"]
+        self.history = [row for row in read_history(self.out_dir) if row.step <= self.step]

@@ -1,0 +1,121 @@
+"""A training run as a value, read from TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from geosr.core.errors import InputFileError, OptionError
+from geosr.degrade import DEGRADATIONS
+
+ARCHITECTURES = ("geosr-lite", "srcnn", "fsrcnn")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images to train on.
+
+    Attributes
+    ----------
+    glob
+        File names below the data folder.
+    weight
+        How often they are drawn, against the other sources.
+    reduce
+        Block means to take first; each number gives one more octave of the same images. More
+        than 1 removes the traces of a camera's colour filter and of JPEG.
+    validation
+        File names, out of those, that are kept for validation.
+    """
+
+    glob: str
+    weight: float = 1.0
+    reduce: tuple[int, ...] = (1,)
+    validation: tuple[str, ...] = ()
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the weights of a run."""
+
+    name: str
+    architecture: str
+    upscale_factor: int
+    sources: tuple[Source, ...]
+    degradation: str = "area"
+    steps: int = 1000
+    batch_size: int = 16
+    patch: int = 48
+    learning_rate: float = 1e-3
+    warmup: int = 200
+    ema: float = 0.999
+    seed: int = 0
+    expansion: int = 128
+    validate_every: int = 250
+    initial: str = ""
+    licence: str = "Apache-2.0"
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise OptionError(
+                f"A recipe asks for the architecture {self.architecture!r}.",
+                hint=f"Use one of {', '.join(ARCHITECTURES)}.",
+            )
+        if self.degradation not in DEGRADATIONS:
+            raise OptionError(
+                f"A recipe asks for the degradation {self.degradation!r}.",
+                hint=f"Use one of {', '.join(DEGRADATIONS)}.",
+            )
+        numbers = (self.steps, self.batch_size, self.patch, self.validate_every)
+        if min(numbers) < 1 or self.upscale_factor < 2 or not self.sources:
+            raise OptionError(
+                "A recipe needs sources, a factor of 2 or more, and at least one step, patch "
+                "pixel and sample a batch.",
+                hint="Compare it with recipes/geosr-lite-x2.toml.",
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recipe as plain values, for cards and checkpoints."""
+        return asdict(self)
+
+
+def read_recipe(path: str | Path, **changes: Any) -> Recipe:
+    """Read a recipe; ``changes`` that are not None replace its values.
+
+    Raises
+    ------
+    InputFileError
+        If the file cannot be read.
+    OptionError
+        If it is no recipe.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputFileError(
+            f"The recipe {path} cannot be read: {error.strerror}.",
+            hint="geosr's own recipes lie in recipes/.",
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise OptionError(f"The recipe {path} is no TOML: {error}.", hint="Mend it.") from error
+    unknown = set(table) - {f.name for f in fields(Recipe)}
+    if unknown:
+        raise OptionError(
+            f"The recipe {path} has unknown keys: {', '.join(sorted(unknown))}.",
+            hint=f"Known: {', '.join(f.name for f in fields(Recipe))}.",
+        )
+    try:
+        sources = tuple(_source(entry) for entry in table.pop("sources", ()))
+        recipe = Recipe(sources=sources, **table)
+    except TypeError as error:
+        raise OptionError(f"The recipe {path} lacks something: {error}.", hint="Mend it.") from error
+    return replace(recipe, **{key: value for key, value in changes.items() if value is not None})
+
+
+def _source(entry: dict[str, Any]) -> Source:
+    lists = {key: tuple(entry[key]) for key in ("reduce", "validation") if key in entry}
+    return Source(**{**entry, **lists})

@@ -1,0 +1,1 @@
+"""An invented landscape in Central Europe, painted from seeds with NumPy alone."""
