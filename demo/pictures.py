@@ -12,7 +12,7 @@ import numpy.typing as npt
 import rasterio
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.windows import Window
 
 Image = npt.NDArray[np.float64]
@@ -26,15 +26,15 @@ MARK = "#ffd21f"
 
 @dataclass(frozen=True)
 class Stretch:
-    """Display values of a raster: which bands, and what is black and white in each."""
+    """Display values of a raster: which bands, and what is black and white in all of them."""
 
     indexes: tuple[int, ...]
-    low: Image
-    span: float
+    low: float
+    high: float
 
     def show(self, pixels: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> Image:
         """Return ``(bands, height, width)`` as an image, clear where it is not valid."""
-        share = (pixels.astype(np.float64) - self.low[:, None, None]) / self.span
+        share = (pixels.astype(np.float64) - self.low) / (self.high - self.low)
         bright = np.nan_to_num(np.clip(share, 0, 1)) ** 0.75
         colour = bright.repeat(3, 0) if len(bright) == 1 else bright
         return np.asarray(np.concatenate([colour, valid[None]]).transpose(1, 2, 0))
@@ -42,17 +42,24 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Panel:
-    """One column: a raster, where the source's ``(0, 0)`` lies in it, and what to call it."""
+    """One column of the picture.
+
+    ``factor`` is the raster's pixels per source pixel and side, of which ``average`` by
+    ``average`` are shown as one; ``origin`` is the source's row and column where it begins.
+    """
 
     path: Path
     title: str
     factor: int = 1
     origin: tuple[int, int] = (0, 0)
+    average: int = 1
 
 
 def display_indexes(src: rasterio.DatasetReader) -> tuple[int, ...]:
     """Return the bands to show as red, green, blue; one band if there are no three."""
-    alpha = {i for i, what in zip(src.indexes, src.colorinterp, strict=True) if what == ColorInterp.alpha}
+    alpha = {
+        i for i, what in zip(src.indexes, src.colorinterp, strict=True) if what == ColorInterp.alpha
+    }
     names = [(name or "").lower().strip() for name in src.descriptions]
     for wanted in (("red", "green", "blue"), ("b4", "b3", "b2"), ("b04", "b03", "b02")):
         if all(name in names for name in wanted):
@@ -64,41 +71,31 @@ def display_indexes(src: rasterio.DatasetReader) -> tuple[int, ...]:
     return tuple(bands[:3]) if len(bands) >= 3 else tuple(bands[:1])
 
 
-def read_image(
-    src: rasterio.DatasetReader,
-    stretch: Stretch,
-    window: Window | None = None,
-    shape: tuple[int, int] | None = None,
-) -> Image:
-    """Return a window of a raster as an image, decimated to ``shape``."""
-    return stretch.show(*read_pixels(src, stretch.indexes, window, shape))
-
-
 def read_pixels(
     src: rasterio.DatasetReader,
     indexes: tuple[int, ...],
     window: Window | None = None,
     shape: tuple[int, int] | None = None,
+    resampling: Resampling = Resampling.nearest,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     """Return bands ``(bands, height, width)`` and which pixels are good in all of them."""
     out = None if shape is None else (len(indexes), *shape)
-    pixels = src.read(indexes, window=window, out_shape=out)
+    pixels = src.read(indexes, window=window, out_shape=out, resampling=resampling)
     valid = src.read_masks(indexes, window=window, out_shape=out).all(0)
     return pixels, valid & np.isfinite(pixels).all(0)
 
 
-def find_stretch(pixels: npt.NDArray[Any], valid: npt.NDArray[np.bool_], indexes: tuple[int, ...]) -> Stretch:
+def find_stretch(
+    pixels: npt.NDArray[Any], valid: npt.NDArray[np.bool_], indexes: tuple[int, ...]
+) -> Stretch:
     """Return the stretch from the 1st to the 99th percentile of the source.
 
-    Each band has its own black, which takes haze away, and all have one span, so that colours
-    stay natural.
+    It is the same for all bands, so that colours stay natural.
     """
     if not valid.any():
-        return Stretch(indexes, np.zeros(len(indexes)), 1.0)
-    values = pixels[:, valid].astype(np.float64)
-    low = np.percentile(values, 1, axis=1)
-    span = float(np.percentile(values - low[:, None], 99))
-    return Stretch(indexes, low, span or 1.0)
+        return Stretch(indexes, 0.0, 1.0)
+    low, high = np.percentile(pixels[:, valid].astype(np.float64), (1, 99))
+    return Stretch(indexes, float(low), float(high) if high > low else float(low) + 1.0)
 
 
 def find_detail(image: Image, *, side: float) -> tuple[float, float]:
@@ -157,6 +154,7 @@ def draw_before_after(
 
     view, zoom = (square_around(middle, side, shape) for side in (VIEW, ZOOM))
     whole = place(0, 0)
+    whole.set_anchor("N")
     whole.imshow(overview, extent=(0, shape[1], shape[0], 0), interpolation="antialiased")
     _mark(whole, view)
     whole.set_title("the whole scene", fontsize=11, loc="left")
@@ -172,8 +170,8 @@ def draw_before_after(
                 axes.set_title(panel.title, fontsize=12, loc="left", fontweight="bold")
     figure.text(GAP / width, 1 - 24 / height, title, fontsize=16, fontweight="bold", va="center")
     caption = (
-        "Same contrast in all panels: 1st to 99th percentile of the source, one span for all bands. "
-        "Each pixel is drawn as it is; detail finer than the source's pixels is estimated."
+        "Same contrast in all panels: 1st to 99th percentile of the source, one stretch for "
+        "all bands. Each pixel is drawn as it is; detail finer than the source is estimated."
     )
     figure.text(GAP / width, 14 / height, caption, fontsize=10, color="#666666", va="center")
     figure.savefig(path)
@@ -189,9 +187,12 @@ def _draw_window(axes: Any, panel: Panel, window: Window, stretch: Stretch) -> N
         window.height * n,
     )
     with rasterio.open(panel.path) as src:
-        image = read_image(src, stretch, finer)
+        shape = (finer.height // panel.average, finer.width // panel.average)
+        image = stretch.show(*read_pixels(src, stretch.indexes, finer, shape, Resampling.average))
     right, bottom = window.col_off + window.width, window.row_off + window.height
-    axes.imshow(image, extent=(window.col_off, right, bottom, window.row_off), interpolation="nearest")
+    axes.imshow(
+        image, extent=(window.col_off, right, bottom, window.row_off), interpolation="nearest"
+    )
 
 
 def _mark(axes: Any, window: Window) -> None:

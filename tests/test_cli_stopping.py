@@ -14,78 +14,13 @@ import time
 from pathlib import Path
 
 import pytest
+from cli_scenes import ROOT
 
-import geosr
 from geosr.cli import stopping
 from geosr.core.events import parse_event
 
-ROOT = Path(geosr.__file__).parent.parent
-
-PROGRAM = """
-import os, queue, sys, threading, time, types
-from contextlib import contextmanager
-from geosr.core.errors import CancelledError
-from geosr.core.events import phase_event
-
-@contextmanager
-def output(path):
-    part = f"{path}.part-{os.getpid()}"  # as geosr.io.output does
-    open(part, "wb").close()
-    try:
-        yield
-        os.replace(part, path)
-    finally:
-        if os.path.exists(part):
-            os.remove(part)
-
-def polls(on_event, should_stop):
-    while not should_stop():
-        time.sleep(0.01)
-    raise CancelledError("seen")
-
-def waits(on_event, should_stop):  # as for a worker that does not answer
-    queue.Queue().get()
-
-def computes(on_event, should_stop):
-    while True:
-        sum(range(1000))
-
-def swallows(on_event, should_stop):  # a stop shows as another error
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt as error:
-        raise SystemError("a callback failed") from error
-
-def stubborn(on_event, should_stop):
-    while True:
-        try:
-            time.sleep(60)
-        except KeyboardInterrupt:
-            pass
-
-def noisy(on_event, should_stop):
-    print("from Python")
-    os.write(1, b"from a C library\\n")
-    os.system("echo from a child")
-
-def upscale_file(src_path, dst_path, *, on_event, should_stop, **options):
-    with output(dst_path):
-        on_event(phase_event("running"))
-        globals()[src_path](on_event, should_stop)
-    grid = types.SimpleNamespace(shape=(1, 2))
-    return types.SimpleNamespace(output=dst_path, grid=grid, stats={})
-
-api = types.ModuleType("geosr.api")
-api.upscale_file = upscale_file
-sys.modules["geosr.api"] = api
-import geosr.cli.main, geosr.cli.session, geosr.cli.stopping
-import geosr.cli.upscale
-geosr.cli.upscale.report_lines = lambda report: (report.output,)
-if os.environ.get("FAST"):
-    original = geosr.cli.stopping.StopSteps
-    geosr.cli.upscale.StopSteps = lambda **steps: original(0.1, 1.0, **steps)
-geosr.cli.main.main()
-"""
+PROGRAM = str(Path(__file__).with_name("stand_in_runs.py"))
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture
@@ -96,12 +31,11 @@ def start(tmp_path):
 
     def start(kind, *args, fast=False, wait=True, **kwargs):
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "upscale", kind, str(tmp_path / "out.tif"), *args],
-            cwd=ROOT,
+            [sys.executable, PROGRAM, "upscale", kind, str(tmp_path / "out.tif"), *args],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "FAST": "1" if fast else ""},
+            env={**ENVIRONMENT, "FAST": "1" if fast else ""},
             text=True,
             **kwargs,
         )
@@ -190,7 +124,7 @@ def test_without_the_option_standard_input_may_end(start):
 def test_a_killed_parent_ends_the_run(tmp_path):
     """Its pipes break: nobody is there to write to, and the old output stays."""
     (tmp_path / "out.tif").write_bytes(b"the old one")
-    child = [sys.executable, "-c", PROGRAM, "upscale", "waits", str(tmp_path / "out.tif")]
+    child = [sys.executable, PROGRAM, "upscale", "waits", str(tmp_path / "out.tif")]
     child += ["--progress", "json", "--exit-with-stdin"]
     program = (
         "import subprocess, sys\n"
@@ -201,7 +135,7 @@ def test_a_killed_parent_ends_the_run(tmp_path):
         "child.wait()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
     ) as parent:
         pid = int(parent.stdout.readline())
         assert (tmp_path / f"out.tif.part-{pid}").exists()
@@ -289,15 +223,12 @@ def test_noise_does_not_reach_the_events(start):
 
 
 def test_a_reader_that_closes_the_events_stops_the_run(tmp_path):
-    chatty = PROGRAM.replace(
-        "def polls(on_event, should_stop):",
-        "def chatty(on_event, should_stop):\n"
-        "    while True:\n        on_event(phase_event('more'))\n\n"
-        "def polls(on_event, should_stop):",
-    )
-    command = [sys.executable, "-c", chatty, "upscale", "chatty", str(tmp_path / "out.tif")]
+    command = [sys.executable, PROGRAM, "upscale", "chatty", str(tmp_path / "out.tif")]
     with subprocess.Popen(
-        [*command, "--progress", "json"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*command, "--progress", "json"],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         process.stdout.readline()
         process.stdout.close()

@@ -43,14 +43,13 @@ def info(path: str | None, as_json: bool) -> None:
     with json_errors(as_json):
         if path is None:
             facts = describe_installation()
+            rows = _installation_rows(facts)
         else:
             from geosr.api import describe_raster
 
             facts = describe_raster(path)
-        if as_json:
-            click.echo(json.dumps(finite(facts), indent=2))
-        else:
-            click.echo("\n".join(table(_lines(facts))))
+            rows = _raster_rows(facts)
+        click.echo(json.dumps(finite(facts), indent=2) if as_json else "\n".join(table(rows)))
 
 
 def describe_installation() -> dict[str, Any]:
@@ -109,7 +108,7 @@ def _nvidia_driver() -> str | None:
     return next((word for word in words if word[:1].isdigit()), "unknown")
 
 
-def _lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _installation_rows(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in facts.items():
         if isinstance(value, dict):
             for inner, item in value.items():
@@ -118,7 +117,39 @@ def _lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, _text(value)
 
 
+def _raster_rows(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "File", f"{facts['path']}, {facts['driver']}"
+    yield "Size", f"{facts['width']} x {facts['height']} pixels, {facts['bands']} bands"
+    yield "Dtype", _text(_if_all_the_same(facts["dtypes"]))
+    yield "Nodata", _text(_if_all_the_same(facts["nodata"]))
+    yield "CRS", _crs_name(facts["crs"])
+    yield "Pixel size", _text(facts["pixel_size"]).replace(" ", " x ")
+    yield "Bounds", _text(facts["bounds"])
+    if facts["gcps"] or facts["rpcs"]:
+        yield "Placed by", "ground control points" if facts["gcps"] else "RPCs"
+    problem = facts["problem"]
+    yield "Upscalable", f"no: {problem} {facts['hint']}".rstrip() if problem else "yes"
+
+
+def _if_all_the_same(values: list[Any]) -> Any:
+    return values[0] if len(set(map(str, values))) == 1 else values  # as text: NaN is not NaN
+
+
+def _crs_name(wkt: str | None) -> str:
+    """Return the name that stands first in any WKT.
+
+    >>> _crs_name('PROJCS["WGS 84 / UTM zone 32N",GEOGCS["WGS 84"]]')
+    'WGS 84 / UTM zone 32N'
+    """
+    if wkt is None:
+        return "-"
+    parts = wkt.split('"')
+    return parts[1] if len(parts) > 1 else wkt
+
+
 def _text(value: Any) -> str:
     if value is None or value == []:
         return "-"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, list | tuple):
+        return " ".join(f"{item:.12g}" if isinstance(item, float) else str(item) for item in value)
+    return f"{value:.12g}" if isinstance(value, float) else str(value)

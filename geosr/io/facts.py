@@ -19,6 +19,7 @@ from geosr.io.opening import open_source
 Mask = Literal["none", "nodata", "alpha", "dataset", "band"]
 
 _NO_TRANSFORM = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # what GDAL gives for a raster without one
+_NO_CRS = 'LOCAL_CS["unnamed",UNIT["unknown",1]'  # and for pixels that are points, without CRS
 _CACHE = (64 << 20, 512 << 20)
 
 
@@ -198,6 +199,8 @@ def usable_nodata(nodata: float | None, dtype: str) -> float | None:
 
 def _grid(src: Any) -> GeoGrid:
     crs = src.crs.to_wkt() if src.crs else None
+    if crs is not None and crs.startswith(_NO_CRS):
+        crs = None
     return GeoGrid(src.shape, tuple(src.transform)[:6], crs)
 
 

@@ -166,8 +166,9 @@ def _equal(values: NDArray[np.generic], nodata: float) -> Valid:
     if values.dtype.kind != "f":
         return np.asarray(values == values.dtype.type(nodata))
     low = high = values.dtype.type(nodata)
-    for _ in range(2):
-        low, high = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
+    with np.errstate(over="ignore"):  # beyond the largest number lies infinity, as it should
+        for _ in range(2):
+            low, high = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
     # All False for NaN, which is never valid anyway.
     near: Valid = np.greater_equal(values, low) & np.less_equal(values, high)
     return near

@@ -58,7 +58,8 @@ def collapse(model: keras.Model) -> keras.Model:
     for layer in plain.layers:
         if isinstance(layer, layers.Conv2D):
             source = model.get_layer(layer.name)
-            expanded = isinstance(source, ExpandedConv)
-            kernel = source.collapsed_kernel() if expanded else source.kernel
-            layer.set_weights([ops.convert_to_numpy(kernel)])
+            if isinstance(source, ExpandedConv):
+                layer.set_weights([ops.convert_to_numpy(source.collapsed_kernel())])
+            else:
+                layer.set_weights(source.get_weights())
     return plain

@@ -1,0 +1,132 @@
+"""Networks: their contract, their radius, their files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras", reason="needs geosr[tensorflow]")
+
+from geosr.core.errors import ModelFileError, OptionError  # noqa: E402
+from geosr.kernels import interleave, upsample  # noqa: E402
+from geosr.models.contract import declared_radius, trained_part, valid_part  # noqa: E402
+from geosr.models.families import build, finished, start_from  # noqa: E402
+from geosr.models.layers import PixelShuffle  # noqa: E402
+from geosr.models.radius import checked_radius, graph_radius, probed_radius  # noqa: E402
+
+CASES = [(name, factor) for name in ("geosr-lite", "srcnn", "fsrcnn") for factor in (2, 3, 4)]
+
+
+def lively(architecture: str, factor: int, seed: int = 0) -> keras.Model:
+    """Return a network whose random weights are large enough to be seen in its output."""
+    model = build(architecture, factor, expansion=8)
+    rng = np.random.default_rng(seed)
+    weights = []
+    for w in model.get_weights():
+        inputs = int(np.prod(w.shape[:-1])) or 1
+        weights.append(rng.normal(0, 1 / np.sqrt(inputs), w.shape).astype("float32"))
+    model.set_weights(weights)
+    return model
+
+
+def run(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    return np.asarray(model(x.astype("float32")))
+
+
+@pytest.mark.parametrize(("architecture", "factor"), CASES)
+def test_network_keeps_the_contract(architecture, factor):
+    model = lively(architecture, factor)
+    x = np.random.default_rng(1).normal(0, 1, (2, 27, 31, 1))
+    y = run(model, x)
+    assert y.shape == (2, 27 * factor, 31 * factor, 1)
+    contrast = np.ptp(y)
+    padded = np.pad(x[..., 0], ((0, 0), (2, 2), (2, 2)), "reflect")
+    base = interleave(upsample(padded, "bicubic", factor))
+    assert np.abs(y[..., 0] - base).max() > 0.05 * contrast  # the trained part does something
+    assert np.abs(run(model, 3 * x + 5) - (3 * y + 5)).max() < 1e-4 * contrast
+    means = y.reshape(2, 27, factor, 31, factor).mean(axis=(2, 4))
+    assert np.abs(means - x[..., 0]).max() < 1e-5 * contrast
+    flat = run(model, np.full((1, 20, 20, 1), 7.25))
+    assert np.abs(flat - 7.25).max() < 1e-5
+
+
+@pytest.mark.parametrize(("architecture", "factor"), CASES)
+def test_radius_is_counted_and_measured_alike(architecture, factor):
+    model = build(architecture, factor, expansion=8)
+    counted = graph_radius(model)
+    assert probed_radius(model, expected=counted) == counted
+    assert checked_radius(model) == counted <= declared_radius(model)
+
+
+def test_geosr_lite_looks_ten_pixels_far_with_at_most_80000_weights():
+    for factor in (2, 3, 4):
+        model = finished(build("geosr-lite", factor, expansion=8))
+        assert graph_radius(model) == 10
+        assert 30_000 <= model.count_params() <= 80_000
+
+
+def test_a_network_that_looks_further_than_its_halo_is_refused(monkeypatch):
+    monkeypatch.setattr("geosr.models.radius.declared_radius", lambda model: 9)
+    with pytest.raises(ModelFileError, match="looks 10 pixels far, its graph says 10"):
+        checked_radius(build("geosr-lite", 2))
+
+
+def test_a_network_whose_graph_is_misread_is_refused(monkeypatch):
+    monkeypatch.setattr("geosr.models.radius.graph_radius", lambda model: 8)
+    with pytest.raises(ModelFileError, match="looks 10 pixels far, its graph says 8"):
+        checked_radius(build("geosr-lite", 2))
+
+
+def test_a_global_layer_is_refused():
+    x = inputs = keras.Input((None, None, 1))
+    x = keras.layers.Multiply()([x, keras.layers.GlobalAveragePooling2D(keepdims=True)(x)])
+    x = keras.layers.Conv2D(4, 1)(x)
+    model = keras.Model(inputs, PixelShuffle(2, name="high_resolution")(x))
+    with pytest.raises(ModelFileError, match="not known to be local"):
+        graph_radius(model)
+
+
+@pytest.mark.parametrize("architecture", ["geosr-lite", "srcnn", "fsrcnn"])
+def test_saved_network_is_the_same_after_reading(architecture, tmp_path):
+    model = finished(lively(architecture, 2))
+    model.save(tmp_path / "net.keras")
+    again = keras.saving.load_model(tmp_path / "net.keras", safe_mode=True)
+    x = np.random.default_rng(2).normal(0, 1, (1, 20, 22, 1))
+    assert np.array_equal(run(model, x), run(again, x))
+
+
+def test_collapsed_network_is_the_same_function():
+    model = lively("geosr-lite", 3)
+    plain = finished(model)
+    assert plain.count_params() != model.count_params()
+    x = np.random.default_rng(3).normal(0, 1, (1, 25, 25, 1))
+    y = run(model, x)
+    assert np.abs(run(plain, x) - y).max() < 1e-5 * np.ptp(y)
+
+
+def test_valid_part_takes_real_pixels_for_the_mirrored_rim():
+    model = lively("geosr-lite", 2)
+    x = np.random.default_rng(4).normal(0, 1, (1, 24, 26, 1)).astype("float32")
+    padded = np.pad(x, ((0, 0), (10, 10), (10, 10), (0, 0)), "reflect")
+    assert np.array_equal(run(valid_part(model), padded), run(model, x))
+
+
+def test_foreign_model_cannot_be_cut():
+    inputs = keras.Input((None, None, 1))
+    model = keras.Model(inputs, keras.layers.Conv2D(4, 3)(inputs))
+    with pytest.raises(ModelFileError, match="detail_in"):
+        trained_part(model)
+
+
+def test_another_factor_starts_from_the_same_trunk(tmp_path):
+    donor, model = lively("geosr-lite", 2), build("geosr-lite", 4, expansion=8)
+    donor.save(tmp_path / "x2.keras")
+    start_from(model, str(tmp_path / "x2.keras"))
+    for name in ("conv0", "conv4"):
+        ours, theirs = (m.get_layer(name).get_weights() for m in (model, donor))
+        assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_unknown_architecture():
+    with pytest.raises(OptionError, match="resnet"):
+        build("resnet", 2)

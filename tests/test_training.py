@@ -1,0 +1,167 @@
+"""Training: the same seed gives the same weights, stopped or not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import rasterio
+
+keras = pytest.importorskip("keras", reason="needs geosr[tensorflow]")
+pytest.importorskip("tf2onnx", reason="needs geosr[tensorflow]")
+
+from geosr.core.catalog import ModelFacts  # noqa: E402
+from geosr.core.errors import InputFileError, OptionError  # noqa: E402
+from geosr.degrade import area  # noqa: E402
+from geosr.training.fit import train  # noqa: E402
+from geosr.training.history import read_history  # noqa: E402
+from geosr.training.patches import draw_batch, load_pools  # noqa: E402
+from geosr.training.recipe import Recipe, Source, read_recipe  # noqa: E402
+
+RECIPE = Recipe(
+    name="tiny-x2",
+    architecture="geosr-lite",
+    upscale_factor=2,
+    sources=(Source("*.tif", validation=("held.tif",)),),
+    steps=6,
+    batch_size=2,
+    patch=12,
+    learning_rate=1e-3,
+    warmup=2,
+    ema=0.5,
+    expansion=8,
+    validate_every=3,
+)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Two smooth 8-bit images and one to validate on."""
+    folder = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    for name in ("a", "b", "held"):
+        coarse = rng.uniform(0, 255, (3, 24, 26))
+        image = np.kron(coarse, np.ones((5, 5))).astype("uint8")
+        with rasterio.open(
+            folder / f"{name}.tif", "w", driver="GTiff", height=120, width=130, count=3,
+            dtype="uint8", crs="EPSG:32633", transform=rasterio.Affine(1, 0, 500, 0, -1, 900),
+        ) as dst:
+            dst.write(image)
+    return folder
+
+
+def weights_of(folder) -> list[np.ndarray]:
+    return keras.saving.load_model(folder / "tiny-x2.keras").get_weights()
+
+
+@pytest.fixture(scope="module")
+def trained(images, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole")
+    events = []
+    card = train(RECIPE, images, out, on_event=events.append)
+    return out, card, events
+
+
+def test_run_leaves_weights_card_and_history(trained):
+    out, card, events = trained
+    facts = ModelFacts.from_card(card.read_text())
+    assert (facts.upscale_factor, facts.radius, facts.bands) == (2, 10, 1)
+    assert set(facts.sha256) == {"keras", "onnx"}
+    rows = read_history(out)
+    assert [row.step for row in rows] == [3, 6]
+    assert all(15 < row.bicubic < 40 for row in rows)
+    assert (out / "history.png").read_bytes().startswith(b"\x89PNG")
+    done = [event["done"] for event in events if event["event"] == "progress"]
+    assert done == [1, 2, 3, 4, 5, 6]
+
+
+def test_onnx_carries_the_card(trained):
+    onnx = pytest.importorskip("onnx")
+    out, card, _ = trained
+    graph = onnx.load(out / "tiny-x2.onnx")
+    kept = {entry.key: entry.value for entry in graph.metadata_props}
+    assert json.loads(kept["geosr"])["name"] == "tiny-x2"
+    assert [value.name for value in graph.graph.output] == ["high_resolution"]
+
+
+def test_same_seed_same_weights_and_a_stopped_run_goes_on(trained, images, tmp_path):
+    class Stopped(Exception):
+        pass
+
+    def stop_at_four(event):
+        if event["event"] == "progress" and event["done"] == 4:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train(RECIPE, images, tmp_path, on_event=stop_at_four)
+    assert not (tmp_path / "tiny-x2.keras").exists()
+    train(RECIPE, images, tmp_path)  # from the checkpoint of step 3
+    whole = weights_of(trained[0])
+    for ours, theirs in zip(weights_of(tmp_path), whole, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_another_seed_gives_other_weights(trained, images, tmp_path):
+    train(replace(RECIPE, seed=1), images, tmp_path)
+    pairs = zip(weights_of(tmp_path), weights_of(trained[0]), strict=True)
+    assert any(np.abs(a - b).max() > 1e-3 for a, b in pairs)
+
+
+def test_checkpoint_of_another_recipe_is_refused(images, tmp_path, trained):
+    (tmp_path / "checkpoint.npz").write_bytes((trained[0] / "checkpoint.npz").read_bytes())
+    with pytest.raises(OptionError, match="another recipe"):
+        train(replace(RECIPE, batch_size=3), images, tmp_path)
+
+
+def test_batches_are_paired_and_repeatable(images):
+    side = (12 + 2 * 10) * 2
+    pool, held = load_pools(RECIPE, images, side=side)
+    assert (len(pool.planes), len(held.planes)) == (8, 4)  # red, green, blue and luma of each
+    low, high = draw_batch(pool, RECIPE, halo=10, step=3)
+    again, _ = draw_batch(pool, RECIPE, halo=10, step=3)
+    other, _ = draw_batch(pool, RECIPE, halo=10, step=4)
+    assert low.shape == (2, 32, 32, 1) and high.shape == (2, 24, 24, 1)
+    assert np.array_equal(low, again) and not np.array_equal(low, other)
+    core = low[:, 10:-10, 10:-10, 0]
+    np.testing.assert_allclose(area(high[..., 0], 2), core, atol=1e-6)
+
+
+def test_holes_are_cut_off(images, tmp_path):
+    image = np.full((1, 90, 90), 5, "uint16") + np.arange(90, dtype="uint16")
+    image[:, :20] = 0
+    with rasterio.open(
+        tmp_path / "x.tif", "w", driver="GTiff", height=90, width=90, count=1, dtype="uint16",
+        nodata=0, crs="EPSG:32633", transform=rasterio.Affine(1, 0, 500, 0, -1, 900),
+    ) as dst:
+        dst.write(image)
+    pool, _ = load_pools(RECIPE, tmp_path, side=40)
+    assert [plane.shape for plane in pool.planes] == [(70, 90)]
+
+
+def test_missing_images(tmp_path):
+    with pytest.raises(InputFileError, match=r"No file in .* matches"):
+        load_pools(RECIPE, tmp_path, side=40)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_shipped_recipes_can_be_read(factor):
+    recipe = read_recipe(f"recipes/geosr-lite-x{factor}.toml", steps=5)
+    assert (recipe.upscale_factor, recipe.steps) == (factor, 5)
+    assert all("BY-SA" not in source.licence for source in recipe.sources)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nonsense = 1", "unknown keys: nonsense"),
+        ("name = ", "no TOML"),
+        ('name = "a"\narchitecture = "geosr-lite"', "lacks something"),
+        ('name="a"\narchitecture="unet"\nupscale_factor=2\n[[sources]]\nglob="*"', "unet"),
+    ],
+)
+def test_bad_recipe_is_one_sentence(tmp_path, text, message):
+    (tmp_path / "r.toml").write_text(text)
+    with pytest.raises(OptionError, match=message):
+        read_recipe(tmp_path / "r.toml")
