@@ -1,5 +1,5 @@
 # `make demo` shows what geosr does, `make test` checks that it does it. Each makes its own
-# environment first, and again when pyproject.toml has changed.
+# environment first, and brings it up to date when pyproject.toml has changed.
 
 PYTHON ?= python3
 TEST_VENV := .venv-test
@@ -44,14 +44,14 @@ clean:
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find geosr tests benchmarks demo sample_data -name __pycache__ -prune -exec rm -rf {} +
 
-# $(1): the environment's folder. Its stamp is written last, so a broken install is made again.
+# $(1): the environment's folder. Its stamp is written last: a broken install is mended.
 define make_venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "geosr needs Python 3.11 or later: try make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "$(PYTHON) cannot make environments: install its venv module (Debian: apt install python3-venv)" >&2; exit 1; }
 	@echo "Installing into $(1) ..."
-	@$(PYTHON) -m venv --clear $(1)
+	@$(PYTHON) -m venv $(1)
 endef
 
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check

@@ -44,9 +44,19 @@ def make_scene(path: Path, side: int) -> None:
     rng = np.random.default_rng(0)
     coarse = rng.uniform(300, 4000, (BANDS, 65, 65))
     profile = {
-        "driver": "GTiff", "width": side, "height": side, "count": BANDS, "dtype": "uint16",
-        "tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1,
-        "predictor": 2, "nodata": 0, "crs": "EPSG:32633",
+        "driver": "GTiff",
+        "width": side,
+        "height": side,
+        "count": BANDS,
+        "dtype": "uint16",
+        "tiled": True,
+        "blockxsize": 512,
+        "blockysize": 512,
+        "compress": "deflate",
+        "zlevel": 1,
+        "predictor": 2,
+        "nodata": 0,
+        "crs": "EPSG:32633",
         "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6),
     }
     with rasterio.open(path, "w", **profile) as dst:
@@ -61,7 +71,9 @@ def make_scene(path: Path, side: int) -> None:
             image += rng.normal(0, 60, shape)
             if row < side // 8:
                 image[:, :, : side // 8] = 0
-            dst.write(np.clip(image, 0, 10000).astype("uint16"), window=Window(0, row, side, height))
+            dst.write(
+                np.clip(image, 0, 10000).astype("uint16"), window=Window(0, row, side, height)
+            )
 
 
 def measured(command: list[str]) -> Figure:
@@ -95,7 +107,7 @@ def _geosr(src: str, dst: str, model: str, factor: int) -> float:
     return float(report.stats["seconds"])
 
 
-def _bare(src: str, dst: str, model: str, factor: int) -> float:
+def _bare(src: str, _dst: str, model: str, factor: int) -> float:
     """Run the network alone: as many tiles as the raster has pixels, in as many threads."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -130,7 +142,9 @@ def _naive(src: str, dst: str, model: str, factor: int) -> float:
     network = openvino.Core().compile_model(WEIGHTS_DIR / facts.files["onnx"], "CPU")
     with rasterio.open(src) as dataset:
         image, profile = dataset.read(), dataset.profile
-    output = np.stack([network(b[None, :, :, None].astype("float32"))[0][0, :, :, 0] for b in image])
+    output = np.stack(
+        [network(b[None, :, :, None].astype("float32"))[0][0, :, :, 0] for b in image]
+    )
     height, width = output.shape[1:]
     transform = profile["transform"] * rasterio.Affine.scale(1 / factor)
     profile.update(height=height, width=width, transform=transform)
@@ -139,15 +153,34 @@ def _naive(src: str, dst: str, model: str, factor: int) -> float:
     return time.monotonic() - begun
 
 
-def _gdalwarp(src: str, dst: str, model: str, factor: int) -> float:
+def _gdalwarp(src: str, dst: str, _model: str, factor: int) -> float:
     """Run rasterio's own ``rio warp``: GDAL's warper, cubic, to the same compression."""
     begun = time.monotonic()
     with rasterio.open(src) as dataset:
         resolution = dataset.transform.a / factor
-    options = ["COMPRESS=ZSTD", "ZSTD_LEVEL=1", "PREDICTOR=2", "TILED=YES", "BLOCKXSIZE=512",
-               "BLOCKYSIZE=512", "NUM_THREADS=ALL_CPUS", "BIGTIFF=IF_SAFER"]
-    command = [str(Path(sys.executable).with_name("rio")), "warp", src, dst, "--overwrite",
-               "--resampling", "cubic", "--res", str(resolution), "--threads", "2"]
+    options = [
+        "COMPRESS=ZSTD",
+        "ZSTD_LEVEL=1",
+        "PREDICTOR=2",
+        "TILED=YES",
+        "BLOCKXSIZE=512",
+        "BLOCKYSIZE=512",
+        "NUM_THREADS=ALL_CPUS",
+        "BIGTIFF=IF_SAFER",
+    ]
+    command = [
+        str(Path(sys.executable).with_name("rio")),
+        "warp",
+        src,
+        dst,
+        "--overwrite",
+        "--resampling",
+        "cubic",
+        "--res",
+        str(resolution),
+        "--threads",
+        "2",
+    ]
     for option in options:
         command += ["--co", option]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -200,8 +233,9 @@ def _rows(side: int, args: argparse.Namespace) -> list[str]:
     for kind, figure in best.items():
         ratio = figure.inner / best["bare"].inner
         rows.append(
-            f"| {side} | {kind} | {figure.inner:.2f} | {figure.cpu:.2f} | {mpx / figure.inner:.2f} | "
-            f"{mpx * args.factor**2 / figure.inner:.2f} | {figure.rss:.0f} | {ratio:.2f} |"
+            f"| {side} | {kind} | {figure.inner:.2f} | {figure.cpu:.2f} | "
+            f"{mpx / figure.inner:.2f} | {mpx * args.factor**2 / figure.inner:.2f} | "
+            f"{figure.rss:.0f} | {ratio:.2f} |"
         )
     return rows
 

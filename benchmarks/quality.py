@@ -16,7 +16,7 @@ import csv
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from rasterio.warp import Resampling, reproject
 from skimage.metrics import structural_similarity
 
 import geosr
-from geosr.core.catalog import shipped_models
+from geosr.core.catalog import WEIGHTS_DIR, shipped_models
 from geosr.degrade import DEGRADATIONS
 from geosr.metrics import consistency_error, luma, psnr
 
@@ -71,9 +71,7 @@ def scores_of(path: Path, kind: str, degradation: str, factor: int, model: str) 
                 use_sample_covariance=False,
             )
             value = psnr(want, got, data_range=peak, border=2 * s)
-            yield Score(
-                kind, path.stem, band, degradation, s, method, value, float(ssim), error
-            )
+            yield Score(kind, path.stem, band, degradation, s, method, value, float(ssim), error)
 
 
 def _read(path: Path, kind: str) -> Image:
@@ -132,6 +130,31 @@ def table(scores: list[Score], model: str) -> list[str]:
         if group[1] == "area":
             lines += _per_image(group, [s for s in scores if _group(s) == group], model)
     return lines
+
+
+def write_cards(scores: list[Score], family: str) -> None:
+    """Put what was found into the models' cards."""
+    for facts in shipped_models():
+        if facts.family != family:
+            continue
+        found: dict[str, object] = {}
+        for kind, degradation, factor in sorted({_group(s) for s in scores}):
+            if factor != facts.upscale_factor:
+                continue
+            methods = _by_method([s for s in scores if _group(s) == (kind, degradation, factor)])
+            gains = [s.psnr - methods["bicubic"][k].psnr for k, s in methods[family].items()]
+            found[f"{kind}_{degradation}"] = {
+                "psnr": round(float(np.mean([s.psnr for s in methods[family].values()])), 3),
+                "bicubic": round(float(np.mean([s.psnr for s in methods["bicubic"].values()])), 3),
+                "gain": round(float(np.mean(gains)), 3),
+                "worst": round(float(min(gains)), 3),
+                "count": len(gains),
+                "below_bicubic": sum(gain < 0 for gain in gains),
+            }
+            if (kind, degradation) == ("rgb", "area"):
+                found["gain_db"] = round(float(np.mean(gains)), 2)
+        card = replace(facts, scores=found).to_card()
+        (WEIGHTS_DIR / f"{facts.name}.json").write_text(card, encoding="utf-8")
 
 
 def _group(score: Score) -> tuple[str, str, int]:
@@ -193,6 +216,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     parser.add_argument("--family", default="geosr-lite")
     parser.add_argument("--degradations", nargs="+", default=["area", "mtf"])
+    parser.add_argument("--write-cards", action="store_true")
     args = parser.parse_args()
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
     scores: list[Score] = []
@@ -202,7 +226,9 @@ def main() -> None:
             for degradation in args.degradations:
                 for factor, name in models.items():
                     found = list(scores_of(path, kind, degradation, factor, name))
-                    scores += [Score(**{**asdict(s), "method": args.family}) if s.method == name else s for s in found]
+                    scores += [
+                        replace(s, method=args.family) if s.method == name else s for s in found
+                    ]
             print(path.name, flush=True)
     text = "\n".join([__doc__ or "", "", *table(scores, args.family), ""])
     (args.out / "quality.md").write_text(f"# Quality of {args.family}\n\n{text}", encoding="utf-8")
@@ -210,6 +236,8 @@ def main() -> None:
         writer = csv.DictWriter(file, [f.name for f in fields(Score)])
         writer.writeheader()
         writer.writerows(asdict(score) for score in scores)
+    if args.write_cards:
+        write_cards(scores, args.family)
     print("\n".join(table(scores, args.family)[:14]))
 
 

@@ -207,7 +207,8 @@ def draw(scene: Scene, row: Row, bicubic: Path, path: Path, model: str) -> None:
         shape=scene.shape,
         middle=scene.middle,
         stretch=scene.stretch,
-        title=f"{scene.path.name}  x{row.factor}:  {before} to {after} pixels",
+        title=f"{scene.path.name}  x{row.factor}"
+        + (f":  {before} to {after} pixels" if before != after else ""),
         notes="\n".join(notes),
     )
 
@@ -216,7 +217,7 @@ def pixel_size(path: Path) -> str:
     """Return a raster's pixel size with its unit, as text."""
     with rasterio.open(path) as src:
         if src.crs is None or src.transform.is_identity:
-            return "unplaced"
+            return "no size"
         a, b, _, d, e, _ = src.transform[:6]
         sides = {f"{float(np.hypot(*side)):.4g}" for side in ((a, d), (b, e))}
         unit = "°" if src.crs.is_geographic else " m" if src.crs.linear_units == "metre" else ""
@@ -275,7 +276,7 @@ def main() -> None:
         try:
             scenes.append(look_at(Path(real).resolve(), None, None))
         except rasterio.RasterioIOError as error:
-            sys.exit(f"GEOSR_SAMPLE={real} cannot be read: {error}")
+            sys.exit(f"GEOSR_SAMPLE={real} cannot be read: {error.__cause__ or error}")
     fine = True
     for scene in scenes:
         rows = [show_factor(scene, factor, options.model, folder) for factor in FACTORS]

@@ -130,9 +130,7 @@ def plan_file(
     return plan
 
 
-def upscale(
-    raster: xarray.DataArray, **options: Unpack[UpscaleKeywords]
-) -> xarray.DataArray:
+def upscale(raster: xarray.DataArray, **options: Unpack[UpscaleKeywords]) -> xarray.DataArray:
     """Super-resolve a DataArray lazily; see `geosr.lazy.upscale_array`."""
     from geosr.lazy import upscale_array
 

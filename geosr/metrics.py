@@ -20,7 +20,9 @@ def luma(rgb: Array) -> NDArray[np.float64]:
 def psnr(truth: Array, estimate: Array, *, data_range: float, border: int = 0) -> float:
     """Return the peak signal-to-noise ratio in dB, without ``border`` pixels at each edge."""
     inner = slice(border, -border or None)
-    difference = truth[..., inner, inner].astype(np.float64) - estimate[..., inner, inner]
+    difference = np.subtract(
+        truth[..., inner, inner], estimate[..., inner, inner], dtype=np.float64
+    )
     mse = float(np.mean(difference**2))
     return float("inf") if mse == 0 else 10 * float(np.log10(data_range**2 / mse))
 

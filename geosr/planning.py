@@ -122,8 +122,11 @@ class FilePlan:
             ("Pixel size", f"{before[0]:g} x {before[1]:g} to {after[0]:g} x {after[1]:g}"),
             ("Transform", " ".join(f"{value!r}" for value in self.output.grid.transform)),
             ("Bounds", " ".join(f"{value!r}" for value in self.output.grid.bounds)),
-            ("Work", f"{self.blocks.num_blocks} blocks, {self.blocks.num_tiles} tiles of "
-             f"{self.blocks.tile_size} pixels, {machinery.workers} workers"),
+            (
+                "Work",
+                f"{self.blocks.num_blocks} blocks, {self.blocks.num_tiles} tiles of "
+                f"{self.blocks.tile_size} pixels, {machinery.workers} workers",
+            ),
             ("Memory", f"about {_megabytes(self.ram_bytes)}"),
             ("Disk", f"at most {_megabytes(self.output.raw_bytes)}, less what compression saves"),
         ]
@@ -158,12 +161,11 @@ def plan_run(src_path: str, options: UpscaleOptions, *, processors: int) -> File
         nodata=nodata,
         creation_options=options.creation_options,
     )
-    work = _work(source, indexes, grid, model, output, options, machinery)
+    work = _work(source.dtypes[indexes[0] - 1], grid, model, output, options)
+    work = replace(work, workers=machinery.workers)
     blocks = _blocks(grid, model, output, work, options, _alpha(source, indexes))
     notes = tuple(filter(None, (nodata.note, *(foreign.notes if foreign else ()))))
-    plan = FilePlan(
-        source, indexes, window, model, machinery, output, blocks, work, foreign, notes
-    )
+    plan = FilePlan(source, indexes, window, model, machinery, output, blocks, work, foreign, notes)
     _check_memory(plan)
     return plan
 
@@ -231,26 +233,21 @@ def _alpha(source: RasterFacts, indexes: tuple[int, ...]) -> int | None:
 
 
 def _work(
-    source: RasterFacts,
-    indexes: tuple[int, ...],
+    source_dtype: str,
     grid: GeoGrid,
     model: ModelFacts,
     output: OutputProfile,
     options: UpscaleOptions,
-    machinery: Machinery,
 ) -> Work:
     resampler = None
     if options.resolution is not None:
         old, new = grid.pixel_size, output.grid.pixel_size
         resampler = AreaResampler(model.upscale_factor, (new[1] / old[1], new[0] / old[0]))
     consistency = options.consistency and model.consistency == "block-mean"
-    target = Target(
-        output.dtype, output.nodata.value, exact=consistency and resampler is None
-    )
-    same = output.dtype == source.dtypes[indexes[0] - 1] and options.nodata is None
-    keeps_source = same and resampler is None
-    hole = None if keeps_source else output.nodata.fill
-    return Work(target, consistency, hole, resampler, machinery.workers)
+    target = Target(output.dtype, output.nodata.value, exact=consistency and resampler is None)
+    same = output.dtype == source_dtype and options.nodata is None and resampler is None
+    hole = None if same else output.nodata.fill
+    return Work(target, consistency, hole, resampler)
 
 
 def _blocks(
@@ -296,7 +293,7 @@ def _check_memory(plan: FilePlan) -> None:
 def free_memory() -> int | None:
     """Return the free memory in bytes; None where the system does not say."""
     try:
-        pages, size = os.sysconf("SC_AVPHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+        _pages, _size = os.sysconf("SC_AVPHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
         with open("/proc/meminfo", encoding="ascii") as lines:
             fields = dict(line.split(":") for line in lines)
         return int(fields["MemAvailable"].split()[0]) << 10

@@ -162,9 +162,7 @@ def _tensorflow_detail(
     from geosr.models.contract import load_trained_part
 
     model = load_trained_part(verified_file(facts, "keras", folder))
-    network = TensorFlowNetwork(
-        model, device=machinery.device, precision=machinery.precision
-    )
+    network = TensorFlowNetwork(model, device=machinery.device, precision=machinery.precision)
     return lambda high: np.moveaxis(network(high[..., None]), -1, 1)
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
-from rasterio.transform import from_origin
+from rasterio.transform import Affine
 from scenery.canvas import Array, Canvas, fractal
 from scenery.land import divide_land, paint_land
 from scenery.nature import paint_forests, paint_trees, paint_water, plant_trees
@@ -122,7 +122,7 @@ def write_scene(path: Path, pixels: npt.NDArray[np.uint16], *, pixel: float, abo
         height=pixels.shape[1],
         width=pixels.shape[2],
         crs="EPSG:32633",
-        transform=from_origin(WEST, NORTH, pixel, pixel),
+        transform=Affine(pixel, 0, WEST, 0, -pixel, NORTH),
         nodata=0,
         tiled=True,
         blockxsize=128,

@@ -49,7 +49,7 @@ def stop_after(process, wanted, stop):
 def big(tmp_path_factory):
     """Make a raster that takes a few seconds."""
     path = tmp_path_factory.mktemp("big") / "big.tif"
-    make_raster(path, size=700, bands=2)
+    make_raster(path, size=1000, bands=2)
     return path
 
 
@@ -62,7 +62,7 @@ def is_at(moment, event):
 
 STOPS = [
     *(("SIGTERM", phase) for phase in ("Loading the model", "Upscaling")),
-    *(("SIGTERM", random.Random(seed).uniform(0.05, 0.8)) for seed in range(4)),
+    *(("SIGTERM", random.Random(seed).uniform(0.05, 0.6)) for seed in range(4)),
     ("SIGINT", 0.3),
     ("SIGINT", "Upscaling"),
     ("stdin", 0.2),

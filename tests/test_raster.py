@@ -66,7 +66,7 @@ def test_facts_say_what_the_file_says(tmp_path):
     )
     assert (facts.driver, facts.compression, facts.has_transform) == ("GTiff", "deflate", True)
     assert facts.files == (path,)
-    assert pickle.loads(pickle.dumps(facts)) == facts
+    assert pickle.loads(pickle.dumps(facts)) == facts  # noqa: S301
 
 
 def test_no_georeferencing_is_known_and_warns_nobody(tmp_path):
@@ -149,7 +149,7 @@ def test_a_colour_table_is_refused_with_its_band_only(tmp_path):
     facts = read_facts(make(tmp_path / "a.tif", ramp("uint8")))
     facts = replace(facts, palettes=(False, True))
     check_upscalable(facts, (1,))
-    with pytest.raises(UnsupportedRasterError, match="Band 2 .* colour table") as caught:
+    with pytest.raises(UnsupportedRasterError, match=r"Band 2 .* colour table") as caught:
         check_upscalable(facts, ())
     assert "--bidx" not in caught.value.hint
     with pytest.raises(UnsupportedRasterError) as caught:
@@ -215,7 +215,7 @@ def test_a_mask_band_wins_over_nodata_as_in_gdal(tmp_path):
     mask = np.ones((6, 8), bool)
     mask[1, 2] = False
     path = make(tmp_path / "a.tif", ramp(), mask=mask, nodata=0)
-    values, valid = read_all(path)
+    _, valid = read_all(path)
     assert (valid == mask).all()
     with rasterio.open(path) as src:
         assert ((src.read_masks() != 0) == valid).all()
@@ -277,7 +277,7 @@ def test_readers_pickle_and_open_once_per_thread(tmp_path, monkeypatch):
     whole = Window(0, 0, 6, 8)
     reader = RasterReader(facts, (), whole)
     reader.read(whole)
-    other = pickle.loads(pickle.dumps(reader))
+    other = pickle.loads(pickle.dumps(reader))  # noqa: S301
     barrier = threading.Barrier(3)
     seen = []
 
@@ -342,6 +342,25 @@ def test_a_flipped_bit_in_any_deflate_block_is_found_and_placed(tmp_path, damage
         read_all(path)
     assert path in caught.value.message
     assert "--bounds" in caught.value.hint
+
+
+def test_flipped_bits_that_gdal_reads_as_a_picture_are_found(tmp_path):
+    path = tiled(tmp_path / "a.tif", compress="DEFLATE")
+    _, offset, size = next(block_places(path))
+    content = (tmp_path / "a.tif").read_bytes()
+    silent = 0
+    for place in range(offset + size // 2, offset + size - 8, 97):
+        changed = bytearray(content)
+        changed[place] ^= 0x04
+        (tmp_path / "a.tif").write_bytes(changed)
+        try:
+            with open_raster(path) as src:
+                silent += bool((src.read() != noise()).any())
+        except rasterio.errors.RasterioIOError:
+            pass  # GDAL has seen it by itself
+        with pytest.raises(InputFileError, match="rows 0 to 63, columns 0 to 63"):
+            read_all(path)
+    assert silent
 
 
 def test_other_blocks_of_a_damaged_file_are_read(tmp_path):

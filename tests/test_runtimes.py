@@ -14,13 +14,21 @@ from geosr.core.errors import DeviceError, ModelFileError, OptionError
 from geosr.core.options import UpscaleOptions
 from geosr.predictors import Machinery, load_predictor, settle
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::rasterio.errors.NotGeoreferencedWarning"  # some of the real crops have no place
+)
+
 SHIPPED = [facts for facts in shipped_models() if facts.files]
 CPU = Machinery("openvino", "cpu", "float32", 2)
 
 
 def scenes(data_dir) -> list[np.ndarray]:
     """Return a tile of each of three real 16-bit scenes, ``(bands, 120, 120)`` float32."""
-    names = ("ms/s2_l1c_T49JGM_20171022_10m_u16", "ms/l8_224077_0_b234_u16", "ms/l8_greenland_0_b2345_u16")
+    names = (
+        "ms/s2_l1c_T49JGM_20171022_10m_u16",
+        "ms/l8_224077_0_b234_u16",
+        "ms/l8_greenland_0_b2345_u16",
+    )
     tiles = []
     for name in names:
         with rasterio.open(data_dir / "eval" / f"{name}.tif") as src:
@@ -128,7 +136,9 @@ def test_auto_takes_bfloat16_only_where_the_card_allows(monkeypatch):
     for error, precision in ((None, "float32"), (0.4, "bfloat16"), (7.0, "float32")):
         machinery = settle(replace(facts, bfloat16_error=error), options, processors=3)
         assert (machinery.precision, machinery.runtime, machinery.workers) == (
-            precision, "openvino", 3,
+            precision,
+            "openvino",
+            3,
         )
 
 

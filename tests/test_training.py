@@ -45,8 +45,15 @@ def images(tmp_path_factory):
         coarse = rng.uniform(0, 255, (3, 24, 26))
         image = np.kron(coarse, np.ones((5, 5))).astype("uint8")
         with rasterio.open(
-            folder / f"{name}.tif", "w", driver="GTiff", height=120, width=130, count=3,
-            dtype="uint8", crs="EPSG:32633", transform=rasterio.Affine(1, 0, 500, 0, -1, 900),
+            folder / f"{name}.tif",
+            "w",
+            driver="GTiff",
+            height=120,
+            width=130,
+            count=3,
+            dtype="uint8",
+            crs="EPSG:32633",
+            transform=rasterio.Affine(1, 0, 500, 0, -1, 900),
         ) as dst:
             dst.write(image)
     return folder
@@ -79,7 +86,7 @@ def test_run_leaves_weights_card_and_history(trained):
 
 def test_onnx_carries_the_card(trained):
     onnx = pytest.importorskip("onnx")
-    out, card, _ = trained
+    out, _card, _ = trained
     graph = onnx.load(out / "tiny-x2.onnx")
     kept = {entry.key: entry.value for entry in graph.metadata_props}
     assert json.loads(kept["geosr"])["name"] == "tiny-x2"
@@ -87,14 +94,14 @@ def test_onnx_carries_the_card(trained):
 
 
 def test_same_seed_same_weights_and_a_stopped_run_goes_on(trained, images, tmp_path):
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop_at_four(event):
         if event["event"] == "progress" and event["done"] == 4:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         train(RECIPE, images, tmp_path, on_event=stop_at_four)
     assert not (tmp_path / "tiny-x2.keras").exists()
     train(RECIPE, images, tmp_path)  # from the checkpoint of step 3
@@ -122,8 +129,10 @@ def test_batches_are_paired_and_repeatable(images):
     low, high = draw_batch(pool, RECIPE, halo=10, step=3)
     again, _ = draw_batch(pool, RECIPE, halo=10, step=3)
     other, _ = draw_batch(pool, RECIPE, halo=10, step=4)
-    assert low.shape == (2, 32, 32, 1) and high.shape == (2, 24, 24, 1)
-    assert np.array_equal(low, again) and not np.array_equal(low, other)
+    assert low.shape == (2, 32, 32, 1)
+    assert high.shape == (2, 24, 24, 1)
+    assert np.array_equal(low, again)
+    assert not np.array_equal(low, other)
     core = low[:, 10:-10, 10:-10, 0]
     np.testing.assert_allclose(area(high[..., 0], 2), core, atol=1e-6)
 
@@ -132,8 +141,16 @@ def test_holes_are_cut_off(images, tmp_path):
     image = np.full((1, 90, 90), 5, "uint16") + np.arange(90, dtype="uint16")
     image[:, :20] = 0
     with rasterio.open(
-        tmp_path / "x.tif", "w", driver="GTiff", height=90, width=90, count=1, dtype="uint16",
-        nodata=0, crs="EPSG:32633", transform=rasterio.Affine(1, 0, 500, 0, -1, 900),
+        tmp_path / "x.tif",
+        "w",
+        driver="GTiff",
+        height=90,
+        width=90,
+        count=1,
+        dtype="uint16",
+        nodata=0,
+        crs="EPSG:32633",
+        transform=rasterio.Affine(1, 0, 500, 0, -1, 900),
     ) as dst:
         dst.write(image)
     pool, _ = load_pools(RECIPE, tmp_path, side=40)

@@ -45,9 +45,7 @@ def plan_tiles(shape: Tuple[int, int], *, tile_size: int, halo: int) -> Tuple[Ti
             f"tile_size={tile_size} leaves {core_size} pixels of core with halo={halo}.",
             hint=f"Use tile_size >= {2 * max(halo, 0) + 1}, or a smaller halo.",
         )
-    return tuple(
-        Tile(core, core.grow(halo)) for core in plan_blocks(shape, block_size=core_size)
-    )
+    return tuple(Tile(core, core.grow(halo)) for core in plan_blocks(shape, block_size=core_size))
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ class BlockPlan:
             raise PlanError(
                 f"Tiles of {self.tile_size} pixels hold nothing but their halo of {self.halo} "
                 "pixels on each side.",
-                hint=f"Use --tile-size {2 * self.halo + 1} or more; {2 * self.halo + 256} is quick.",
+                hint=f"Use tiles of {2 * self.halo + 1} or more; {2 * self.halo + 256} is quick.",
             )
 
     def blocks(self) -> Iterator[Block]:
@@ -250,7 +248,9 @@ def block_side(upscale_factor: int, *, bytes_per_output_pixel: int, limit: int =
     >>> block_side(3, bytes_per_output_pixel=2)
     1024
     """
-    unit = OUTPUT_TILE // math.gcd(OUTPUT_TILE, upscale_factor)  # source pixels per whole output tiles
+    unit = OUTPUT_TILE // math.gcd(
+        OUTPUT_TILE, upscale_factor
+    )  # source pixels per whole output tiles
     side = unit
     while (
         2 * side * upscale_factor <= 4608

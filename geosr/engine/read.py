@@ -32,9 +32,7 @@ class LoadedBlock:
     x: Array
 
 
-def read_ahead(
-    plan: BlockPlan, reader: Reader, pool: ThreadPoolExecutor
-) -> Iterator[LoadedBlock]:
+def read_ahead(plan: BlockPlan, reader: Reader, pool: ThreadPoolExecutor) -> Iterator[LoadedBlock]:
     """Yield the blocks, the next one being read meanwhile."""
     coming: deque[Future[LoadedBlock]] = deque()
     for block in plan.blocks():

@@ -12,7 +12,7 @@ from geosr.engine.parts import Predictor, Reader, Tally, Work, Writer
 from geosr.engine.read import read_ahead
 
 
-def run(
+def run(  # noqa: PLR0913 - its three ends, the plan, the way, and two callbacks
     plan: BlockPlan,
     reader: Reader,
     predictor: Predictor,

@@ -173,12 +173,11 @@ def output_profile(
     OptionError
         If GDAL does not know a creation option, or takes another value for it.
     """
-    colours = [facts.metadata.colours[index - 1] for index in facts.all_indexes(indexes)]
+    count = len(facts.all_indexes(indexes))
     asked = {name.upper(): str(value) for name, value in creation_options.items()}
     options = {
-        **_layout(grid.shape, len(colours), dtype, asked),
+        **_layout(grid.shape, count, dtype, asked),
         **_compression(dtype, asked),
-        **_colour_options(colours),
         # By its own estimate GDAL takes BigTIFF from 2 GB on, since compression may fail to help.
         "BIGTIFF": "IF_SAFER",
         "NUM_THREADS": "ALL_CPUS",
@@ -188,7 +187,7 @@ def output_profile(
         grid=grid,
         has_transform=facts.has_transform,
         has_gcps=facts.has_gcps and not facts.has_transform,  # a GeoTIFF has either
-        count=len(colours),
+        count=count,
         dtype=dtype,
         nodata=nodata,
         creation_options=options,
@@ -252,16 +251,6 @@ def has_zstd() -> bool:
     return True
 
 
-def _colour_options(colours: Sequence[str]) -> dict[str, str]:
-    """Return the colours that GDAL would otherwise guess: 3 and 4 bands as RGB and alpha."""
-    is_rgb = list(colours[:3]) == ["red", "green", "blue"]
-    extra = colours[3:] if is_rgb else colours[1:]
-    options = {"PHOTOMETRIC": "RGB" if is_rgb else "MINISBLACK"}
-    if extra:  # the first one is what ALPHA speaks of; others are set band by band
-        options["ALPHA"] = "YES" if extra[0] == "alpha" else "NO"
-    return options
-
-
 def _check_options(profile: OutputProfile, asked: Mapping[str, str]) -> None:
     """Let GDAL write a small file in memory: it warns of options it does not take, and goes on."""
     for name in asked:
@@ -269,6 +258,9 @@ def _check_options(profile: OutputProfile, asked: Mapping[str, str]) -> None:
             raise OptionError(
                 f"The creation option {name} does not apply here.", hint=_ELSEWHERE[name]
             )
+    threads = asked.get("NUM_THREADS", "ALL_CPUS")  # any text is the same as 1 to GDAL
+    if threads != "ALL_CPUS" and not threads.isdigit():
+        raise OptionError(f"NUM_THREADS={threads} is no number.", hint="Use a number, or ALL_CPUS.")
     side = 512  # so that block sizes are tried as they are
     keywords = profile.to_rasterio() | {"height": side, "width": side, "NUM_THREADS": "1"}
     refused = ""

@@ -10,9 +10,7 @@ from keras import layers
 from geosr.models.contract import DETAIL_OUT, build_contract
 
 
-def build_fsrcnn(
-    *, upscale_factor: int, d: int = 56, s: int = 12, m: int = 4
-) -> keras.Model:
+def build_fsrcnn(*, upscale_factor: int, d: int = 56, s: int = 12, m: int = 4) -> keras.Model:
     """Build FSRCNN(d, s, m) [1]_ with random weights, without biases.
 
     The last layer, published as a transposed convolution of 9x9 on the fine grid, is its

@@ -27,7 +27,6 @@ from geosr.models.layers import (
 )
 
 
-
 @dataclass(frozen=True)
 class Span:
     """Pixels ``low..high`` of one axis.
@@ -94,7 +93,7 @@ def _unshuffle(layer: Any, span: Span) -> Span:
     return Span(span.low * s, span.high * s + s - 1)
 
 
-def _same(layer: Any, span: Span) -> Span:
+def _same(_layer: Any, span: Span) -> Span:
     return span
 
 

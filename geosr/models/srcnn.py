@@ -12,7 +12,10 @@ from geosr.models.layers import Crop, PixelShuffle, PixelUnshuffle, PolyphaseUps
 
 
 def build_srcnn(
-    *, upscale_factor: int, filters: tuple[int, int] = (64, 32), kernels: tuple[int, ...] = (9, 1, 5)
+    *,
+    upscale_factor: int,
+    filters: tuple[int, int] = (64, 32),
+    kernels: tuple[int, int, int] = (9, 1, 5),
 ) -> keras.Model:
     """Build SRCNN [1]_ with random weights, without biases.
 

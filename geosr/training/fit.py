@@ -32,6 +32,7 @@ from geosr.training.patches import (
 from geosr.training.publish import publish
 from geosr.training.recipe import Recipe
 
+
 def train(
     recipe: Recipe,
     data_dir: str | Path,
@@ -67,7 +68,8 @@ def train(
         start_from(model, recipe.initial)
     if resume:
         run.restore()
-    on_event(phase_event(f"Training {recipe.name}: {len(pool.planes)} planes, {recipe.steps} steps"))
+    planes = f"{len(pool.planes)} planes"
+    on_event(phase_event(f"Training {recipe.name}: {planes}, {recipe.steps} steps"))
     losses: list[float] = []
     for step, (low, high) in _batches(pool, recipe, halo, run.step):
         begun = time.monotonic()

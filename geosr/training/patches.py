@@ -111,7 +111,7 @@ def _planes(path: Path, source: Source, side: int) -> Iterator[Plane]:
     values, valid = RasterReader(facts, tuple(range(1, bands + 1)), whole).read(whole)
     image = values.astype(np.float32)
     if valid is not None:
-        image = _whole_part(image, valid.all(axis=0))
+        image = _whole_part(image, np.asarray(valid.all(axis=0)))
     if facts.dtype == "uint8":
         image /= 255
         if facts.count >= 3:

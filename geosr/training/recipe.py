@@ -94,7 +94,7 @@ def read_recipe(path: str | Path, **changes: Any) -> Recipe:
         If it is no recipe.
     """
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        table: dict[str, Any] = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputFileError(
             f"The recipe {path} cannot be read: {error.strerror}.",
@@ -112,10 +112,16 @@ def read_recipe(path: str | Path, **changes: Any) -> Recipe:
         sources = tuple(_source(entry) for entry in table.pop("sources", ()))
         recipe = Recipe(sources=sources, **table)
     except TypeError as error:
-        raise OptionError(f"The recipe {path} lacks something: {error}.", hint="Mend it.") from error
-    return replace(recipe, **{key: value for key, value in changes.items() if value is not None})
+        raise OptionError(
+            f"The recipe {path} lacks something: {error}.",
+            hint="Compare it with recipes/geosr-lite-x2.toml.",
+        ) from error
+    given: dict[str, Any] = {key: value for key, value in changes.items() if value is not None}
+    return replace(recipe, **given)
 
 
 def _source(entry: dict[str, Any]) -> Source:
-    lists = {key: tuple(entry[key]) for key in ("reduce", "validation") if key in entry}
+    lists: dict[str, Any] = {
+        key: tuple(entry[key]) for key in ("reduce", "validation") if key in entry
+    }
     return Source(**{**entry, **lists})
