@@ -118,7 +118,7 @@ class RasterReader:
                 good &= np.isfinite(stored)
             mask, nodata = facts.masks[index - 1], facts.nodata[index - 1]
             if mask == "nodata" and nodata is not None:
-                good &= ~_equal(stored, nodata)
+                good &= ~equals_nodata(stored, nodata)
             elif mask == "band":
                 good &= src.read_masks(index, window=_rasterio(place)) != 0
             elif mask == "dataset":
@@ -161,7 +161,7 @@ def _rasterio(window: Window) -> RasterioWindow:
     return RasterioWindow(window.col_off, window.row_off, window.width, window.height)
 
 
-def _equal(values: NDArray[np.generic], nodata: float) -> Valid:
+def equals_nodata(values: NDArray[np.generic], nodata: float) -> Valid:
     """Return where ``values`` are ``nodata``: within two steps of the float type, as in GDAL."""
     if values.dtype.kind != "f":
         return np.asarray(values == values.dtype.type(nodata))
