@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from pictures import (
     read_pixels,
     square_around,
 )
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -112,7 +114,7 @@ def look_at(path: Path, truth: Path | None, middle: tuple[float, float] | None) 
         stretch = find_stretch(pixels, valid, indexes)
         overview = stretch.show(pixels, valid)
         if middle is None:
-            row, col = find_detail(overview, side=96 / step)
+            row, col = find_detail(overview, side=48 / step)
             middle = (row * step, col * step)
         a, b, _, d, e, _ = src.transform[:6]
         upright = b == d == 0 and a > 0 > e  # only such a part can be named by its bounds
@@ -182,12 +184,12 @@ def draw(scene: Scene, row: Row, bicubic: Path, path: Path, model: str) -> None:
     before, after = pixel_size(scene.path), pixel_size(row.run.path)
     corner = (int(scene.part.row_off), int(scene.part.col_off))
     panels = [
-        Panel(scene.path, f"nearest: the source, {before}"),
-        Panel(bicubic, f"bicubic, {after}", row.factor, corner),
-        Panel(row.run.path, f"{model}, {after}", row.factor),
+        Panel(scene.path, called("nearest: the source", before)),
+        Panel(bicubic, called("bicubic", after), row.factor, corner),
+        Panel(row.run.path, called(model, after), row.factor),
     ]
     if scene.truth is not None:
-        panels.append(Panel(scene.truth, f"truth, {after}", 4, average=4 // row.factor))
+        panels.append(Panel(scene.truth, called("truth", after), 4, average=4 // row.factor))
     with rasterio.open(scene.path) as src:
         bands = f"{src.count} band{'s' * (src.count > 1)} {src.dtypes[0]}"
         names = [src.descriptions[i - 1] or str(i) for i in scene.stretch.indexes]
@@ -208,20 +210,25 @@ def draw(scene: Scene, row: Row, bicubic: Path, path: Path, model: str) -> None:
         middle=scene.middle,
         stretch=scene.stretch,
         title=f"{scene.path.name}  x{row.factor}"
-        + (f":  {before} to {after} pixels" if before != after else ""),
+        + (f":  {before} to {after} pixels" if before else ""),
         notes="\n".join(notes),
     )
 
 
 def pixel_size(path: Path) -> str:
-    """Return a raster's pixel size with its unit, as text."""
+    """Return a raster's pixel size with its unit, as text; none if it lies nowhere."""
     with rasterio.open(path) as src:
         if src.crs is None or src.transform.is_identity:
-            return "no size"
+            return ""
         a, b, _, d, e, _ = src.transform[:6]
         sides = {f"{float(np.hypot(*side)):.4g}" for side in ((a, d), (b, e))}
         unit = "°" if src.crs.is_geographic else " m" if src.crs.linear_units == "metre" else ""
     return " x ".join(sorted(sides)) + unit
+
+
+def called(name: str, size: str) -> str:
+    """Return a name and a pixel size, if there is one."""
+    return f"{name}, {size}" if size else name
 
 
 def summary(scene: Scene, rows: list[Row]) -> str:
@@ -234,7 +241,7 @@ def summary(scene: Scene, rows: list[Row]) -> str:
     table: list[tuple[str, list[str]]] = [
         ("", [f"x{row.factor}" for row in rows]),
         ("pixels", [f"{scene.shape[1] * r.factor} x {scene.shape[0] * r.factor}" for r in rows]),
-        ("pixel size", [pixel_size(r.run.path) for r in rows]),
+        ("pixel size", [pixel_size(r.run.path) or "unknown" for r in rows]),
         ("time", [f"{r.run.seconds:.2f} s" for r in rows]),
         ("  with start-up", [f"{r.run.wall_s:.2f} s" for r in rows]),
         ("source Mpx/s", [f"{size / r.run.seconds:.3g}" for r in rows]),
@@ -248,9 +255,10 @@ def summary(scene: Scene, rows: list[Row]) -> str:
     if scene.truth is not None:
         table.append(("PSNR over bicubic", [f"{np.mean(r.gains):+.2f} dB" for r in rows]))
         table.append(("  worst band", [f"{min(r.gains):+.2f} dB" for r in rows]))
+    name = called(scene.path.name, pixel_size(scene.path))
     with rasterio.open(scene.path) as src:
         about = (
-            f"{scene.path.name}: {src.width} x {src.height} pixels, {pixel_size(scene.path)}, "
+            f"{name}, {src.width} x {src.height} pixels, "
             f"{src.count} x {src.dtypes[0]}, {scene.path.stat().st_size / 1e6:.2f} MB"
         )
     lines = [f"  {name:<20}" + "".join(f"{cell:>18}" for cell in cells) for name, cells in table]
@@ -269,6 +277,7 @@ def main() -> None:
     parser.add_argument("-m", "--model", default="geosr-lite")
     parser.add_argument("--folder", type=Path, default=ROOT / "demo_output")
     options = parser.parse_args()
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)  # the table says it
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     scenes = [look_at(SAMPLE, TRUTH, SAMPLE_MIDDLE)]

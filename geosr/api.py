@@ -94,7 +94,15 @@ def upscale_file(
     begun = time.monotonic()
     plan = plan_file(src_path, dst_path, **options)
     machinery, total = plan.machinery, plan.blocks.num_tiles
-    on_event(start_event(version=__version__, device=machinery.device, tiles=total))
+    height, width = plan.output.grid.shape
+    on_event(
+        start_event(
+            version=__version__,
+            device=machinery.device,
+            tiles=total,
+            output_mpx=height * width * plan.output.count / 1e6,
+        )
+    )
     for note in plan.notes:
         on_event(log_event("warning", note))
     check_complete(plan.source, plan.indexes, plan.window)

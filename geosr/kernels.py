@@ -42,6 +42,9 @@ def _lanczos(x: Floats) -> Floats:
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
 
 
+STRIP = 32
+"""Rows that are interpolated at once."""
+
 _KERNELS: dict[str, Callable[[Floats], Floats]] = {
     "nearest": _nearest,
     "bilinear": _bilinear,
@@ -66,7 +69,7 @@ def polyphase_weights(kernel: str, upscale_factor: int) -> NDArray[np.float64]:
     return normed
 
 
-def upsample(x: Floats, kernel: str, upscale_factor: int) -> Floats:
+def upsample(x: Floats, kernel: str, upscale_factor: int, *, onto: Floats | None = None) -> Floats:
     """Interpolate, and return the phases of all pixels that have the kernel's radius around them.
 
     Each tap adds its weight times the *difference* from the middle pixel, so a constant stays
@@ -76,6 +79,8 @@ def upsample(x: Floats, kernel: str, upscale_factor: int) -> Floats:
     ----------
     x
         ``(batch, height + 2 * radius, width + 2 * radius)``, float32 or float64.
+    onto
+        Phases of the dtype of ``x`` to add the result to, in place.
 
     Returns
     -------
@@ -84,37 +89,73 @@ def upsample(x: Floats, kernel: str, upscale_factor: int) -> Floats:
     """
     weights = polyphase_weights(kernel, upscale_factor)
     batch, rows, cols = x.shape
-    radius = KERNEL_RADIUS[kernel]
-    shape = (batch, upscale_factor**2, rows - 2 * radius, cols - 2 * radius)
-    phases: Floats = np.empty(shape, x.dtype)
-    vertical = _filtered(x, weights, axis=1)
-    for i, j in product(range(upscale_factor), repeat=2):
-        phases[:, i * upscale_factor + j] = _one_phase(vertical[i], weights[j], axis=2)
+    reach = 2 * KERNEL_RADIUS[kernel]
+    shape = (batch, upscale_factor**2, rows - reach, cols - reach)
+    phases: Floats = np.empty(shape, x.dtype) if onto is None else onto
+    with np.errstate(over="ignore", invalid="ignore"):  # infinity shows in the result
+        for image, result in zip(x, phases, strict=True):
+            for row in range(0, shape[2], STRIP):
+                strip = np.ascontiguousarray(image[row : row + STRIP + reach])
+                _upsample_strip(strip, weights, result[:, row : row + STRIP], onto is not None)
     return phases
 
 
-def _filtered(x: Floats, weights: NDArray[np.float64], axis: int) -> list[Floats]:
-    return [_one_phase(x, row, axis=axis) for row in weights]
+def _upsample_strip(
+    strip: Floats, weights: NDArray[np.float64], result: Floats, adds: bool
+) -> None:
+    """Write the phases of a few rows, or add them: all they need stays in the cache.
+
+    Rows are taken as one long line, in which the neighbours above and below are a row's length
+    away. Where the line passes from one row to the next, pixels come out that nobody keeps.
+    """
+    rows, pitch = strip.shape
+    radius = weights.shape[1] // 2
+    rows -= 2 * radius
+    line, count = strip.reshape(-1), rows * pitch
+    downwards = _differences(line, weights, pitch, count)
+    for i, row_weights in enumerate(weights):
+        between = _weighted(downwards, row_weights, line[radius * pitch :][:count])
+        sideways = _differences(between, weights, 1, count - 2 * radius)
+        for j, col_weights in enumerate(weights):
+            value = np.empty(count, strip.dtype)
+            ends = count - 2 * radius
+            _weighted(sideways, col_weights, between[radius:][:ends], out=value[:ends])
+            kept = value.reshape(rows, pitch)[:, : pitch - 2 * radius]
+            place = result[i * len(weights) + j]
+            if adds:
+                place += kept
+            else:
+                place[...] = kept
 
 
-def _one_phase(x: Floats, weights: NDArray[np.float64], axis: int) -> Floats:
-    radius = len(weights) // 2
-    length = x.shape[axis] - 2 * radius
-    middle = _shifted(x, radius, length, axis)
-    result = middle.copy()
-    difference = np.empty_like(result)
-    for tap, weight in enumerate(weights):
-        if tap != radius and weight != 0:
-            np.subtract(_shifted(x, tap, length, axis), middle, out=difference)
-            difference *= x.dtype.type(weight)
-            result += difference
-    return result
+def _differences(
+    line: Floats, weights: NDArray[np.float64], step: int, count: int
+) -> dict[int, Floats]:
+    """Return, for each tap but the middle one, how its pixels differ from the middle ones."""
+    radius = weights.shape[1] // 2
+    middle = line[radius * step :][:count]
+    taps = [tap for tap in np.flatnonzero(weights.any(axis=0)).tolist() if tap != radius]
+    return {tap: line[tap * step :][:count] - middle for tap in taps}
 
 
-def _shifted(x: Floats, start: int, length: int, axis: int) -> Floats:
-    index = [slice(None)] * x.ndim
-    index[axis] = slice(start, start + length)
-    return x[tuple(index)]
+def _weighted(
+    differences: dict[int, Floats],
+    weights: NDArray[np.float64],
+    middle: Floats,
+    out: Floats | None = None,
+) -> Floats:
+    """Return the middle pixels and what the weighted differences change."""
+    used = [(tap, difference) for tap, difference in differences.items() if weights[tap]]
+    total: Floats = np.empty_like(middle) if out is None else out
+    if not used:
+        total[...] = middle
+        return total
+    np.multiply(used[0][1], middle.dtype.type(weights[used[0][0]]), out=total)
+    term = np.empty_like(total)
+    for tap, difference in used[1:]:
+        total += np.multiply(difference, middle.dtype.type(weights[tap]), out=term)
+    total += middle
+    return total
 
 
 def interleave(phases: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -15,7 +15,7 @@ from geosr.core.geometry import GeoGrid, Window
 from geosr.core.options import UpscaleOptions
 from geosr.core.plan import BlockPlan, ResampledPlan, best_tile_size, block_side
 from geosr.engine import Work
-from geosr.foreign import ForeignPredictor, is_model_path, open_foreign
+from geosr.foreign import ForeignPredictor, is_model_path, lay_tiles, open_foreign
 from geosr.io.facts import RasterFacts, check_upscalable, read_facts
 from geosr.io.profile import OutputProfile, output_profile, resolve_nodata
 from geosr.io.resolution import choose_factor, target_grid, transform_bounds
@@ -72,7 +72,7 @@ class FilePlan:
         itemsize = np.dtype(self.output.dtype).itemsize
         side = max((block.output for block in _few(self.blocks)), key=lambda w: w.height * w.width)
         pixels = side.height * side.width * self.output.count
-        kept = 4 if self.work.resampler else itemsize
+        kept = itemsize if self.model.exact and not self.work.resampler else 4
         block = int(pixels * (kept + 12 / self.model.upscale_factor**2))
         tile = self.blocks.tile_size**2
         tiles = tile * (NETWORK_BYTES if not self.model.is_kernel else 0)
@@ -146,7 +146,7 @@ def plan_run(src_path: str, options: UpscaleOptions, *, processors: int) -> File
     indexes = source.all_indexes(options.indexes)
     window = _window(source.grid, options)
     grid = source.grid.crop(window)
-    foreign = _foreign(options, source, indexes)
+    foreign = _foreign(options, source, indexes, processors)
     model = foreign.facts if foreign else _named(options, grid)
     _check_bands(model, source, indexes)
     machinery = foreign.machinery if foreign else settle(model, options, processors=processors)
@@ -163,7 +163,11 @@ def plan_run(src_path: str, options: UpscaleOptions, *, processors: int) -> File
     )
     work = _work(source.dtypes[indexes[0] - 1], grid, model, output, options)
     work = replace(work, workers=machinery.workers)
-    blocks = _blocks(grid, model, output, work, options, _alpha(source, indexes))
+    alpha = _alpha(source, indexes)
+    if foreign:
+        blocks = _foreign_blocks(foreign, grid, output, options.tile_size, alpha)
+    else:
+        blocks = _blocks(grid, model, output, work, options, alpha)
     notes = tuple(filter(None, (nodata.note, *(foreign.notes if foreign else ()))))
     plan = FilePlan(source, indexes, window, model, machinery, output, blocks, work, foreign, notes)
     _check_memory(plan)
@@ -177,7 +181,7 @@ def _window(grid: GeoGrid, options: UpscaleOptions) -> Window:
 
 
 def _foreign(
-    options: UpscaleOptions, source: RasterFacts, indexes: tuple[int, ...]
+    options: UpscaleOptions, source: RasterFacts, indexes: tuple[int, ...], processors: int
 ) -> ForeignPredictor | None:
     if not is_model_path(options.model):
         if options.model_range is not None:
@@ -193,7 +197,7 @@ def _foreign(
             hint="Leave it out; a network without a card makes the factor that it was built for.",
         )
     alpha = _alpha(source, indexes)
-    return open_foreign(options, bands=len(indexes) - (alpha is not None))
+    return open_foreign(options, bands=len(indexes) - (alpha is not None), processors=processors)
 
 
 def _named(options: UpscaleOptions, grid: GeoGrid) -> ModelFacts:
@@ -206,12 +210,14 @@ def _named(options: UpscaleOptions, grid: GeoGrid) -> ModelFacts:
 def _output_grid(
     source: RasterFacts, grid: GeoGrid, model: ModelFacts, options: UpscaleOptions
 ) -> GeoGrid:
-    if options.resolution is not None:
-        return target_grid(grid, options.resolution)[0]
+    if options.resolution is None:
+        return grid.upscale(model.upscale_factor)
     if not source.has_transform:
-        s = model.upscale_factor
-        return replace(grid, shape=(grid.shape[0] * s, grid.shape[1] * s))
-    return grid.upscale(model.upscale_factor)
+        raise OptionError(
+            f"{source.path} has no geotransform: its pixels have no size on the ground.",
+            hint="Use --factor in place of --resolution.",
+        )
+    return target_grid(grid, options.resolution)[0]
 
 
 def _check_bands(model: ModelFacts, source: RasterFacts, indexes: tuple[int, ...]) -> None:
@@ -276,6 +282,19 @@ def _blocks(
     )
 
 
+def _foreign_blocks(
+    foreign: ForeignPredictor,
+    grid: GeoGrid,
+    output: OutputProfile,
+    tile_size: int | None,
+    alpha: int | None,
+) -> BlockPlan:
+    # Blended tiles are added up as float32 before they get the output's dtype.
+    itemsize = np.dtype(output.dtype).itemsize if foreign.facts.exact else 4
+    side = block_side(foreign.facts.upscale_factor, bytes_per_output_pixel=output.count * itemsize)
+    return lay_tiles(foreign, grid.shape, block_size=side, tile_size=tile_size, alpha=alpha)
+
+
 def _check_memory(plan: FilePlan) -> None:
     """Refuse tiles that do not fit into the memory that is free."""
     free = free_memory()
@@ -320,6 +339,9 @@ def tags_of(plan: FilePlan, version: str) -> Mapping[str, str]:
         "GEOSR_PRECISION": plan.machinery.precision,
         "GEOSR_CONSISTENCY": "block-mean" if plan.work.consistency else "none",
         "GEOSR_EXACT": "yes" if model.exact else "no: tiles are blended",
-        "GEOSR_SHA256": model.sha256.get("onnx", ""),
+        "GEOSR_SHA256": model.sha256.get("onnx") or model.sha256.get("keras", ""),
     }
+    if plan.foreign:
+        tags["GEOSR_PROBE"] = plan.foreign.findings
+        tags["GEOSR_MODEL_RANGE"] = " ".join(map(repr, plan.foreign.model_range or ()))
     return {name: value for name, value in tags.items() if value}

@@ -15,7 +15,7 @@ from geosr.core import events
 from geosr.core.errors import CancelledError
 
 ALL = (
-    events.start_event(version="0.1.0", device="cpu", tiles=7),
+    events.start_event(version="0.1.0", device="cpu", tiles=7, output_mpx=2.5),
     events.phase_event("Loading the model"),
     events.progress_event(3, 7),
     events.log_event("warning", "Größe: 3 µm"),

@@ -12,13 +12,13 @@ ROOT = Path(__file__).parents[1]
 
 BREACHES = {
     "a lower layer looks up": ("kernels.py", "import geosr.radiometry"),
-    "siblings look sideways": ("engine.py", "import geosr.lazy"),
-    "siblings look sideways below": ("runtimes/__init__.py", "import geosr.models.srcnn"),
+    "siblings look sideways": ("io/raster.py", "import geosr.runtimes"),
+    "siblings look sideways elsewhere": ("runtimes/openvino.py", "import geosr.models.srcnn"),
     "core looks up inside": ("core/errors.py", "from . import geometry"),
     "core takes numpy": ("core/plan.py", "import numpy"),
     "rasterio outside io": ("metrics.py", "import rasterio"),
-    "a framework in the engine": ("engine.py", "import openvino"),
-    "a lazy upward import": ("engine.py", "def f() -> None:\n    import geosr.api"),
+    "a framework in the engine": ("engine/run.py", "import openvino"),
+    "a lazy upward import": ("engine/run.py", "def f() -> None:\n    import geosr.api"),
 }
 
 

@@ -17,10 +17,10 @@ def no_events(event: Event) -> None:
     """Take an event and do nothing."""
 
 
-def start_event(*, version: str, device: str, tiles: int) -> Event:
-    """Say that a run begins.
+def start_event(*, version: str, device: str, tiles: int, output_mpx: float) -> Event:
+    """Say that a run begins; ``output_mpx`` counts the output's pixels of all bands.
 
-    >>> start_event(version="0.1.0", device="cpu", tiles=4)["protocol"]
+    >>> start_event(version="0.1.0", device="cpu", tiles=4, output_mpx=1.5)["protocol"]
     1
     """
     return {
@@ -29,6 +29,7 @@ def start_event(*, version: str, device: str, tiles: int) -> Event:
         "version": version,
         "device": device,
         "tiles": tiles,
+        "output_mpx": output_mpx,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from geosr.engine.read import LoadedBlock
 from geosr.kernels import interleave
 from geosr.quantise import Counts, quantise
 from geosr.radiometry import keep_means
+
+Bands = slice | list[int]
+"""Places of some bands, from 0."""
 
 
 class Stop:
@@ -42,6 +45,80 @@ class Stop:
             raise CancelledError("Stopped; the output was not written.")
 
 
+class Canvas:
+    """A block's output values as they come together."""
+
+    def __init__(self, plan: BlockPlan, loaded: LoadedBlock, work: Work) -> None:
+        self._plan, self._loaded, self._work = plan, loaded, work
+        bands, height, width = loaded.raw.shape
+        s = plan.upscale_factor
+        kind = loaded.x.dtype if work.resampler else np.dtype(work.target.dtype)
+        self._values: Array = np.zeros((bands, height * s, width * s), kind)
+
+    def valid(self, bands: Bands, core: Window) -> Valid | None:
+        """Return which source pixels are valid; None: all of them."""
+        valid = self._loaded.valid
+        return None if valid is None else valid[bands, *core.slices]
+
+    def check_finite(self, phases: Array, bands: Bands, core: Window) -> None:
+        """Refuse what is no picture.
+
+        Raises
+        ------
+        PredictionError
+            If a valid pixel became NaN or infinite.
+        """
+        finite, valid = np.isfinite(phases).all(axis=1), self.valid(bands, core)
+        if valid is not None:
+            finite |= ~valid
+        if not finite.all():
+            row = self._loaded.block.core.row_off + core.row_off
+            col = self._loaded.block.core.col_off + core.col_off
+            raise PredictionError(
+                f"The network returned NaN or infinity in the tile at row {row}, column {col}.",
+                hint="Try --precision float32; if that does not help, the weights are broken.",
+            )
+
+    def put(self, phases: Array, source: Array, bands: Bands, core: Window) -> tuple[Counts, float]:
+        """Bring a prediction to the output's dtype; ``phases`` is used up.
+
+        Parameters
+        ----------
+        phases, source
+            ``(bands, s*s, height, width)`` and ``(bands, height, width)`` of ``core``.
+        core
+            Counts from the block's first pixel.
+
+        Returns
+        -------
+        tuple
+            What was counted, and the consistency error.
+        """
+        valid = self.valid(bands, core)
+        if self._work.consistency:
+            keep_means(phases, source)
+        values, counts = phases, Counts()
+        if not self._work.resampler:
+            values, counts = quantise(phases, source, valid, self._work.target)
+        self._values[bands, *core.scale(self._plan.upscale_factor).slices] = interleave(values)
+        return counts, _mean_error(values, source, valid)
+
+    def finished(self) -> tuple[Window, Array, Valid | None]:
+        """Return where the block goes, its values, and which are valid."""
+        loaded, values, work, s = self._loaded, self._values, self._work, self._plan.upscale_factor
+        if self._plan.alpha is not None:
+            values[self._plan.alpha] = enlarged(loaded.raw[self._plan.alpha], s)
+        valid = None if loaded.valid is None else enlarged(loaded.valid, s)
+        if work.resampler:
+            values, valid = work.resampler.averaged(values, valid, loaded.block)
+            phases, source = values[:, None], values
+            values = quantise(phases, source, valid, work.target)[0][:, 0]
+        if valid is not None:
+            hole = enlarged(loaded.raw, s) if work.hole is None else np.asarray(work.hole)
+            np.copyto(values, hole.astype(values.dtype, copy=False), where=~valid)
+        return loaded.block.output, values, valid
+
+
 class RunningBlock:
     """A block whose tiles are being predicted onto its canvas."""
 
@@ -51,15 +128,11 @@ class RunningBlock:
         loaded: LoadedBlock,
         predictor: Predictor,
         work: Work,
-        pool: ThreadPoolExecutor,
+        pool: Executor,
         stop: Stop,
     ) -> None:
-        self._plan, self._loaded, self._predictor, self._work = plan, loaded, predictor, work
-        self._stop = stop
-        bands, height, width = loaded.raw.shape
-        s = plan.upscale_factor
-        kind = loaded.x.dtype if work.resampler else np.dtype(work.target.dtype)
-        self._canvas: Array = np.zeros((bands, height * s, width * s), kind)
+        self._plan, self._predictor, self._stop = plan, predictor, stop
+        self._canvas = Canvas(plan, loaded, work)
         tiles = plan.tiles(loaded.block)
         self._x = _lengthened(loaded.x, tiles, plan.tile_size)
         self.futures = [pool.submit(self._predict, tile) for tile in tiles]
@@ -67,48 +140,26 @@ class RunningBlock:
     def _predict(self, tile: Tile) -> tuple[Counts, float]:
         """Predict a tile; return what was counted and its consistency error."""
         self._stop.check()
-        core, size = tile.core, self._plan.tile_size
+        core, size, halo = tile.core, self._plan.tile_size, self._plan.halo
         rows = slice(core.row_off, core.row_off + size)
         cols = slice(core.col_off, core.col_off + size)
         counts, error = Counts(), 0.0
-        for bands in _bands_together(len(self._x), self._predictor.facts, self._plan.alpha):
-            valid = None if self._loaded.valid is None else self._loaded.valid[bands, *core.slices]
+        for bands in bands_together(len(self._x), self._predictor.facts, self._plan.alpha):
+            valid = self._canvas.valid(bands, core)
             if valid is not None and not valid.any():
                 continue  # the canvas gets its holes later
-            more, off = self._predict_bands(self._x[bands, rows, cols], valid, core, bands)
+            patch = self._x[bands, rows, cols]
+            source = patch[:, halo : halo + core.height, halo : halo + core.width]
+            phases = self._predictor.predict(patch)[:, :, : core.height, : core.width]
+            phases = np.ascontiguousarray(phases)
+            self._canvas.check_finite(phases, bands, core)
+            more, off = self._canvas.put(phases, source, bands, core)
             counts, error = counts + more, max(error, off)
         return counts, error
 
-    def _predict_bands(
-        self, patch: Array, valid: Valid | None, core: Window, bands: slice
-    ) -> tuple[Counts, float]:
-        halo = self._plan.halo
-        source = patch[:, halo : halo + core.height, halo : halo + core.width]
-        phases = self._predictor.predict(patch)[:, :, : core.height, : core.width]
-        phases = np.ascontiguousarray(phases)
-        _check_finite(phases, valid, core, self._loaded)
-        if self._work.consistency:
-            keep_means(phases, source)
-        values, counts = phases, Counts()
-        if not self._work.resampler:
-            values, counts = quantise(phases, source, valid, self._work.target)
-        self._canvas[bands, *core.scale(self._plan.upscale_factor).slices] = interleave(values)
-        return counts, _mean_error(values, source, valid)
-
     def finished(self) -> tuple[Window, Array, Valid | None]:
         """Return where the block goes, its values, and which are valid."""
-        loaded, canvas, work, s = self._loaded, self._canvas, self._work, self._plan.upscale_factor
-        if self._plan.alpha is not None:
-            canvas[self._plan.alpha] = enlarged(loaded.raw[self._plan.alpha], s)
-        valid = None if loaded.valid is None else enlarged(loaded.valid, s)
-        if work.resampler:
-            canvas, valid = work.resampler.averaged(canvas, valid, loaded.block)
-            phases, source = canvas[:, None], canvas
-            canvas = quantise(phases, source, valid, work.target)[0][:, 0]
-        if valid is not None:
-            hole = enlarged(loaded.raw, s) if work.hole is None else np.asarray(work.hole)
-            np.copyto(canvas, hole.astype(canvas.dtype, copy=False), where=~valid)
-        return loaded.block.output, canvas, valid
+        return self._canvas.finished()
 
 
 def enlarged(x: Array, factor: int) -> Array:
@@ -123,24 +174,13 @@ def _lengthened(x: Array, tiles: tuple[Tile, ...], size: int) -> Array:
     return np.pad(x, ((0, 0), (0, max(rows, 0)), (0, max(cols, 0))), mode="edge")
 
 
-def _bands_together(count: int, facts: ModelFacts, alpha: int | None) -> list[slice]:
+def bands_together(count: int, facts: ModelFacts, alpha: int | None) -> list[Bands]:
     """Return which bands go through the network at once: one, or all that it takes."""
-    if facts.bands > 1:
-        return [slice(0, facts.bands)]
-    return [slice(band, band + 1) for band in range(count) if band != alpha]
-
-
-def _check_finite(phases: Array, valid: Valid | None, core: Window, loaded: LoadedBlock) -> None:
-    finite = np.isfinite(phases).all(axis=1)
-    if valid is not None:
-        finite |= ~valid
-    if not finite.all():
-        row = loaded.block.core.row_off + core.row_off
-        col = loaded.block.core.col_off + core.col_off
-        raise PredictionError(
-            f"The network returned NaN or infinity in the tile at row {row}, column {col}.",
-            hint="Try --precision float32; if that does not help, the weights are broken.",
-        )
+    seen = [band for band in range(count) if band != alpha]
+    if facts.bands == 1:
+        return [slice(band, band + 1) for band in seen]
+    together = slice(0, len(seen))
+    return [together if seen == list(range(len(seen))) else seen]
 
 
 def _mean_error(values: Array, source: Array, valid: Valid | None) -> float:

@@ -83,23 +83,22 @@ def spread(length: int, *, core: int, overlap: int) -> list[int]:
     return [index * (length - core) // gaps for index in range(gaps + 1)]
 
 
-def shares(
-    starts: tuple[int, ...], count: int, plan: BlendedPlan
-) -> NDArray[np.float64]:
-    """Return how much each tile counts at each output pixel along an axis of a block.
+def shares(plan: BlendedPlan, block: Block, axis: int) -> NDArray[np.float64]:
+    """Return how much each tile of a block counts along an axis of it.
 
     It rises and falls smoothly over the overlap, and all tiles' shares sum to 1 everywhere.
 
     Returns
     -------
     ndarray
-        ``(len(starts), count * upscale_factor)``; 0 where a core does not reach.
+        ``(tiles, upscale_factor, length)``: for each output pixel of each source pixel of the
+        block; 0 where a core does not reach.
     """
-    factor = plan.upscale_factor
-    places = np.arange(count * factor) + 0.5  # integers and halves: the same for any block
-    offsets = places[None, :] - np.asarray(starts)[:, None] * factor
+    factor, length = plan.upscale_factor, block.core.shape[axis]
+    places = np.arange(length * factor) + 0.5  # exact, so that all blocks get the same shares
+    offsets = places - np.asarray(plan.starts(block, axis))[:, None] * factor
     depth = np.minimum(offsets, plan.core_size * factor - offsets)
     ramp = np.clip(depth / max(plan.overlap * factor, 1), 0, 1)
     weight = ramp**2 * (3 - 2 * ramp)
-    total: NDArray[np.float64] = weight / weight.sum(axis=0)
-    return total
+    share = (weight / weight.sum(axis=0)).reshape(-1, length, factor)
+    return np.ascontiguousarray(np.moveaxis(share, 2, 1))

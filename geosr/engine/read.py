@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from geosr.core.plan import Block, BlockPlan
 from geosr.engine.parts import Array, Reader, Valid
@@ -32,11 +33,16 @@ class LoadedBlock:
     x: Array
 
 
-def read_ahead(plan: BlockPlan, reader: Reader, pool: ThreadPoolExecutor) -> Iterator[LoadedBlock]:
+Loaded = TypeVar("Loaded", bound=LoadedBlock)
+
+
+def read_ahead(
+    plan: BlockPlan, load: Callable[[Block], Loaded], pool: ThreadPoolExecutor
+) -> Iterator[Loaded]:
     """Yield the blocks, the next one being read meanwhile."""
-    coming: deque[Future[LoadedBlock]] = deque()
+    coming: deque[Future[Loaded]] = deque()
     for block in plan.blocks():
-        coming.append(pool.submit(load_block, block, reader, plan.halo))
+        coming.append(pool.submit(load, block))
         if len(coming) > 1:
             yield coming.popleft().result()
     while coming:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from geosr.core.plan import BlockPlan
+from geosr.engine.blend import BlendedBlock, load_wide_block
 from geosr.engine.infer import RunningBlock, Stop
+from geosr.engine.overlap import BlendedPlan
 from geosr.engine.parts import Predictor, Reader, Tally, Work, Writer
-from geosr.engine.read import read_ahead
+from geosr.engine.read import load_block, read_ahead
 
 
 def run(  # noqa: PLR0913 - its three ends, the plan, the way, and two callbacks
@@ -41,7 +44,7 @@ def run(  # noqa: PLR0913 - its three ends, the plan, the way, and two callbacks
         ThreadPoolExecutor(work.workers, "geosr-predict") as runners,
         ThreadPoolExecutor(1, "geosr-write") as writers,
     ):
-        running: deque[RunningBlock] = deque()
+        running: deque[RunningBlock | BlendedBlock] = deque()
         written: deque[Future[None]] = deque()
 
         def finish() -> None:
@@ -52,14 +55,15 @@ def run(  # noqa: PLR0913 - its three ends, the plan, the way, and two callbacks
             written.append(writers.submit(writer.write, *block.finished()))
 
         try:
-            for loaded in read_ahead(plan, reader, readers):
-                running.append(RunningBlock(plan, loaded, predictor, work, runners, stop))
+            for block in _begun(plan, reader, predictor, work, (readers, runners), stop):
+                running.append(block)
                 if len(running) > 1:
                     finish()
             while running:
                 finish()
             for last in written:
                 last.result()
+            stop.check()
         except BaseException:  # Ctrl-C too: no thread may go on
             stop.now()
             for pool in (readers, runners, writers):
@@ -68,7 +72,29 @@ def run(  # noqa: PLR0913 - its three ends, the plan, the way, and two callbacks
     return tally
 
 
-def _wait(block: RunningBlock, tally: Tally, on_tiles: Callable[[int], None]) -> None:
+def _begun(
+    plan: BlockPlan,
+    reader: Reader,
+    predictor: Predictor,
+    work: Work,
+    pools: tuple[ThreadPoolExecutor, ThreadPoolExecutor],
+    stop: Stop,
+) -> Iterator[RunningBlock | BlendedBlock]:
+    """Yield the blocks as they are read, their tiles being predicted."""
+    readers, runners = pools
+    if isinstance(plan, BlendedPlan):
+        load_wide = partial(load_wide_block, reader=reader, reach=plan.reach)
+        for wide in read_ahead(plan, load_wide, readers):
+            yield BlendedBlock(plan, wide, predictor, work, runners, stop)
+        return
+    load = partial(load_block, reader=reader, halo=plan.halo)
+    for loaded in read_ahead(plan, load, readers):
+        yield RunningBlock(plan, loaded, predictor, work, runners, stop)
+
+
+def _wait(
+    block: RunningBlock | BlendedBlock, tally: Tally, on_tiles: Callable[[int], None]
+) -> None:
     for future in block.futures:
         counts, error = future.result()
         tally.counts += counts

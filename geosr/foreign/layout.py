@@ -172,8 +172,8 @@ def _forms(network: OpenedNetwork, bands: int) -> list[Form]:
             height, width = shape[rows : rows + 2]
             declared = shape[band_axis]
             if height == width and (height is None or height >= 8):
-                for count in (declared,) if declared else dict.fromkeys((1, max(bands, 1))):
-                    forms.append(Form(channels_first, count, shape[0] or 1, height))
+                counts = (declared,) if declared else dict.fromkeys((1, max(bands, 1)))
+                forms += [Form(channels_first, n, shape[0] or 1, height) for n in counts]
     if not forms:
         raise ModelFileError(
             f"{network.name} takes arrays of {_shape_text(shape)}, no square pictures.",
@@ -238,7 +238,7 @@ def _output_side(network: OpenedNetwork, form: Form, side: int) -> int:
     if output.ndim == 4 and len(output) == form.batch:
         count, height, width = form.to_picture(output).shape
         if count == form.bands and height == width:
-            return height
+            return int(height)
     raise ModelFileError(
         f"{network.name} turns an array of {_shape_text(array.shape)} into one of "
         f"{_shape_text(output.shape)}: that is no picture of the same bands.",

@@ -164,15 +164,13 @@ def _in_words(layout: Layout, findings: Findings) -> str:
     return f"x{layout.factor}, {bands}, {order}, {size}, {local}, {units}"
 
 
-def _notes(
-    name: str, words: str, findings: Findings, options: UpscaleOptions
-) -> tuple[str, ...]:
+def _notes(name: str, words: str, findings: Findings, options: UpscaleOptions) -> tuple[str, ...]:
     notes = [f"{name} has no card; a probe found: {words}."]
     if not findings.exact:
         notes.append(
-            f"{name} is inexact: its result depends on more than the {LARGEST_REACH} pixels around, "
-            "or on a tile's size or place. Tiles are blended, and the result changes with their "
-            "size."
+            f"{name} is inexact: its result depends on more than the {LARGEST_REACH} pixels "
+            "around, or on a tile's size or place. Tiles are blended, and the result changes with "
+            "their size."
         )
     if options.model_range is None and not findings.equivariant:
         notes.append(

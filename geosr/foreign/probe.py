@@ -96,7 +96,7 @@ class Probe:
         side = self.network.layout.legal_side(side)
         rng = np.random.default_rng(side)
         shape = (self.network.layout.form.bands, side, side)
-        before, other = (rng.random((2, *shape), np.float32) * np.float32(scale))
+        before, other = rng.random((2, *shape), np.float32) * np.float32(scale)
         margin = self.network.layout.margin
         expected = self.network.core(before, margin)
         least = self.noise * _contrast(expected)
@@ -132,12 +132,12 @@ class Probe:
     def _tiles_agree(self, radius: int, stride: int) -> bool:
         """Return whether two tiles give the same where both have their halo."""
         layout = self.network.layout
-        row, col = stride, 3 * stride
-        small = layout.legal_side(2 * radius + col + 8) if not layout.form.side else layout.form.side
-        large = layout.form.side or layout.legal_side(small + 32)
-        s, shared = layout.factor, small - 2 * radius - col
-        if shared < max(small // 4 - col, 1):
-            return False
+        fixed, row, col = layout.form.side, stride, 3 * stride
+        small = fixed or layout.legal_side(2 * radius + col + 8)
+        large = fixed or layout.legal_side(small + 32)
+        if fixed and fixed - 2 * radius < max(fixed // 4, col + 4):
+            return False  # of so small a fixed size too little would be left to keep
+        s = layout.factor
         rng = np.random.default_rng(stride)
         shape = (layout.form.bands, large + row, large + col)
         for scale in self.scales:

@@ -15,7 +15,7 @@ from geosr.core.options import DTYPES, UpscaleOptions
 from geosr.io.facts import usable_nodata
 
 _NODATA = ("_FillValue", "missing_value", "fill_value", "nodata", "nodatavals")  # rioxarray's order
-_STALE = ("STATISTICS_", "TIFFTAG_MINSAMPLEVALUE", "TIFFTAG_MAXSAMPLEVALUE", "actual_range", "res")
+_STALE = ("STATISTICS_", "TIFFTAG_MINSAMPLEVALUE", "TIFFTAG_MAXSAMPLEVALUE", "actual_range")
 _KEPT = {"scale_factor", "add_offset", "scales", "offsets", "grid_mapping"}
 _KEPT_WITH_DTYPE = {"_FillValue", "missing_value", "dtype", "rasterio_dtype", "_Unsigned"}
 

@@ -68,6 +68,11 @@ class OpenVinoNetwork:
         shape = self._model.inputs[0].get_partial_shape()
         return tuple(None if n.is_dynamic else n.get_length() for n in shape)
 
+    @property
+    def input_dtype(self) -> str:
+        """The declared dtype of the input; OpenVINO would convert float32 to it in silence."""
+        return str(self._model.inputs[0].get_element_type().to_dtype().name)
+
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the network on an array of its own layout."""
         requests = self._local.__dict__.setdefault("requests", {})

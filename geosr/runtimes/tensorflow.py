@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geosr.core.errors import DeviceError, MissingDependencyError
+from geosr.core.errors import DeviceError, MissingDependencyError, ModelFileError
 
 
 class TensorFlowNetwork:
@@ -72,6 +74,39 @@ def _in_bfloat16(model: Any) -> Any:
     twin = keras.models.clone_model(model, clone_function=converted)
     twin.set_weights(model.get_weights())
     return twin
+
+
+def load_keras(path: Path) -> Any:
+    """Read a .keras file without running code that it brings along.
+
+    Raises
+    ------
+    ModelFileError
+        If it cannot be read, or is no network of one input and one output.
+    """
+    load_tensorflow()  # before Keras, for its clearer message
+    import keras
+
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        ends = len(model.inputs), len(model.outputs)
+    except (ValueError, TypeError, KeyError, AttributeError, OSError, BadZipFile) as error:
+        if "Lambda" in str(error):
+            raise ModelFileError(
+                f"{path.name} holds a Lambda layer: Python code that would run here.",
+                hint="Save the network without Lambda layers.",
+            ) from error
+        raise ModelFileError(
+            f"{path.name} cannot be read as a Keras network: {str(error).splitlines()[0][:200]}",
+            hint="It must be a .keras file of a functional or sequential network, of Keras's own "
+            "layers.",
+        ) from error
+    if ends != (1, 1):
+        raise ModelFileError(
+            f"{path.name} has {ends[0]} inputs and {ends[1]} outputs.",
+            hint="A network for super-resolution has one of each.",
+        )
+    return model
 
 
 def require_device(device: str) -> str:

@@ -1,0 +1,161 @@
+"""`upscale_array`: the whole story."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+
+import xarray
+
+from geosr.core.catalog import ModelFacts, find_model
+from geosr.core.errors import BandError, OptionError
+from geosr.core.options import UpscaleOptions
+from geosr.core.plan import BlockPlan, best_tile_size, block_side
+from geosr.engine.parts import Work
+from geosr.foreign import ForeignPredictor, is_model_path, lay_tiles, open_foreign
+from geosr.lazy.blocks import Job, Network
+from geosr.lazy.dims import Dims, find_dims, num_bands, select_bands
+from geosr.lazy.graph import upscaled
+from geosr.lazy.place import placed, read_place
+from geosr.lazy.storage import Storage, plan_storage
+from geosr.predictors import settle
+from geosr.quantise import Target
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Model:
+    facts: ModelFacts
+    network: Network
+    foreign: ForeignPredictor | None
+
+
+def upscale_array(raster: xarray.DataArray, options: UpscaleOptions) -> xarray.DataArray:
+    """Return a raster upscaled, lazily: its pixels are computed when they are asked for.
+
+    They are those that `geosr.upscale_file` writes.
+
+    Parameters
+    ----------
+    raster
+        With rows and columns named as rioxarray knows them; any other dimensions hold bands.
+        What is not chunked yet is cut into chunks for the work, and read chunk by chunk.
+    options
+        ``resolution``, ``bounds``, ``creation_options``, ``overwrite`` and ``workers`` are for
+        files only.
+
+    Raises
+    ------
+    GeosrError
+        One of its kinds, with a hint, for each thing that cannot be done; at once, not when the
+        pixels are computed.
+    """
+    _refuse_file_options(options)
+    dims = find_dims(raster)
+    raster = select_bands(raster, dims, options.indexes)
+    storage = plan_storage(raster, options)
+    place = read_place(raster, dims)
+    model = _model(options, num_bands(raster, dims))
+    factor, together = model.facts.upscale_factor, model.facts.bands
+    chunked = _chunked(raster, dims, factor, together)
+    job = _job(chunked, dims, model, storage, options)
+    finer = upscaled(chunked.data, job, reach=_reach(job.plan, raster, storage))
+    result = placed(finer, chunked, dims, place, factor)
+    result.attrs, result.encoding = storage.attrs, storage.encoding
+    return result
+
+
+def _refuse_file_options(options: UpscaleOptions) -> None:
+    apart = {
+        "resolution": (options.resolution, "Use upscale_file, or result.rio.reproject() after it."),
+        "bounds": (options.bounds, "Slice the array: raster.sel(x=slice(...), y=slice(...))."),
+        "creation_options": (options.creation_options, "Give them to result.rio.to_raster()."),
+        "overwrite": (options.overwrite, "Nothing is written here."),
+        "workers": (options.workers, "dask decides: dask.config.set(num_workers=...)."),
+    }
+    for name, (value, hint) in apart.items():
+        if value:
+            raise OptionError(f"The option {name} does not apply to arrays.", hint=hint)
+
+
+def _model(options: UpscaleOptions, bands: int) -> _Model:
+    processors = os.cpu_count() or 1
+    if is_model_path(options.model):
+        foreign = open_foreign(options, bands=bands)
+        for note in foreign.notes:
+            logger.warning(note)
+        path = os.path.abspath(options.model)
+        facts, machinery = foreign.facts, foreign.machinery
+        network = Network(facts.to_card(), machinery, path, options.model_range, bands)
+        return _Model(facts, network, foreign)
+    if options.model_range is not None:
+        raise OptionError(
+            f"The option model_range does not apply to {options.model}: its result follows the "
+            "raster's own units.",
+            hint="Leave it out; it is for networks without a card.",
+        )
+    facts = find_model(options.model, options.upscale_factor)
+    if facts.bands not in (1, bands):
+        raise BandError(
+            f"{facts.name} takes exactly {facts.bands} bands, not {bands}.",
+            hint=f"Choose {facts.bands} of the array's bands with indexes=(...).",
+        )
+    # What readers of the card want to know would only make each task larger.
+    card = replace(facts, summary="", sources=(), training={}, scores={}).to_card()
+    return _Model(facts, Network(card, settle(facts, options, processors=processors)), None)
+
+
+def _chunked(
+    raster: xarray.DataArray, dims: Dims, factor: int, together: int
+) -> xarray.DataArray:
+    """Cut a raster into chunks that the work goes well with; if it has chunks, keep those."""
+    if raster.chunks is None:
+        bands = num_bands(raster, dims)
+        side = block_side(factor, bytes_per_output_pixel=bands * raster.dtype.itemsize)
+        chunks: dict[Hashable, int] = dict.fromkeys(raster.dims, 1)
+        chunks |= {dims.y: side, dims.x: side}
+        if dims.band is not None:
+            chunks[dims.band] = bands
+        raster = raster.chunk(chunks)
+    return raster.chunk({dims.band: -1}) if together > 1 and dims.band is not None else raster
+
+
+def _job(
+    raster: xarray.DataArray,
+    dims: Dims,
+    model: _Model,
+    storage: Storage,
+    options: UpscaleOptions,
+) -> Job:
+    facts = model.facts
+    wanted = (dims.band, dims.y, dims.x) if facts.bands > 1 else (dims.y, dims.x)
+    axes = tuple(raster.dims.index(name) for name in wanted if name is not None)
+    consistency = options.consistency and facts.consistency == "block-mean"
+    target = Target(storage.dtype, storage.nodata, exact=consistency)
+    work = Work(target, consistency, storage.hole)
+    plan = _plan(raster, dims, model, options)
+    stride = model.foreign.stride if model.foreign else 1
+    return Job(model.network, plan, work, storage.source_nodata, axes, facts.bands, stride)
+
+
+def _plan(
+    raster: xarray.DataArray, dims: Dims, model: _Model, options: UpscaleOptions
+) -> BlockPlan:
+    shape = (int(raster.sizes[dims.y]), int(raster.sizes[dims.x]))
+    side = max(max(raster.chunksizes[dims.y]), max(raster.chunksizes[dims.x]))
+    if model.foreign:
+        return lay_tiles(
+            model.foreign, shape, block_size=side, tile_size=options.tile_size, alpha=None
+        )
+    halo = model.facts.radius
+    tile_size = options.tile_size or best_tile_size(shape, block_size=side, halo=halo)
+    return BlockPlan(shape, side, tile_size, halo, model.facts.upscale_factor)
+
+
+def _reach(plan: BlockPlan, raster: xarray.DataArray, storage: Storage) -> int:
+    """Return how far a task looks: as far as the network, and again to fill holes it meets."""
+    may_have_holes = raster.dtype.kind == "f" or storage.source_nodata is not None
+    return plan.halo * (2 if may_have_holes else 1)

@@ -1,0 +1,216 @@
+"""What a dask task does: a piece of the source, with its surroundings, to a chunk of the result.
+
+Runs in any thread, process or machine: all that it needs is a `Job`, which is small and pickles,
+and holds no weights. Each process loads the model once.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from geosr.core.catalog import ModelFacts
+from geosr.core.errors import ModelFileError
+from geosr.core.geometry import Window
+from geosr.core.options import UpscaleOptions
+from geosr.core.plan import Block, BlockPlan
+from geosr.engine.parts import Array, Predictor, Valid, Work
+from geosr.engine.single import predict_block
+from geosr.foreign import open_foreign
+from geosr.io.raster import equals_nodata
+from geosr.predictors import Machinery, load_predictor
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a process needs to know to load the model.
+
+    Attributes
+    ----------
+    card
+        The model's facts, as JSON.
+    machinery
+        What it runs on, settled once, so that all processes compute the same.
+    path, model_range, bands
+        Of a network without a card: its file, what it was opened with, bands of the raster.
+    """
+
+    card: str
+    machinery: Machinery
+    path: str = ""
+    model_range: tuple[float, float] | None = None
+    bands: int = 1
+
+    def load(self) -> Predictor:
+        """Return the model, ready to run; the same one for all threads of the process."""
+        with _LOADING:
+            return _load(self)
+
+
+# The one piece of state that modules may have: weights are too large to come with each task.
+_LOADING = threading.Lock()  # lru_cache alone would let each thread load them for itself
+
+
+@lru_cache(maxsize=4)
+def _load(network: Network) -> Predictor:
+    facts, machinery = ModelFacts.from_card(network.card), network.machinery
+    if not network.path:
+        return load_predictor(facts, replace(machinery, workers=os.cpu_count() or 1))
+    options = UpscaleOptions(
+        model=network.path,
+        model_range=network.model_range,
+        device=machinery.device,
+        precision=machinery.precision,
+        runtime=machinery.runtime,
+    )
+    foreign = open_foreign(options, bands=network.bands)
+    if foreign.facts != facts:
+        raise ModelFileError(
+            f"{network.path} is not what it was when the array was made.",
+            hint="Every machine needs the same file at this path.",
+        )
+    return foreign
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all tasks of an array have in common.
+
+    Attributes
+    ----------
+    network
+        What predicts.
+    plan
+        Tiles; the blocks are dask's own.
+    work
+        How pixels are treated.
+    nodata
+        Value that marks holes in the source, besides NaN.
+    axes
+        Where rows and columns are, and before them the bands if the model sees them together.
+    together
+        Bands that the model sees together.
+    stride
+        Blocks must begin at a multiple of it, in source pixels.
+    """
+
+    network: Network
+    plan: BlockPlan
+    work: Work
+    nodata: float | None
+    axes: tuple[int, ...]
+    together: int = 1
+    stride: int = 1
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One task's part of the raster.
+
+    Attributes
+    ----------
+    core
+        Source pixels that become the chunk.
+    seen
+        These and their surroundings, inside the raster.
+    corners
+        First row and column of each source chunk that ``seen`` meets.
+    """
+
+    core: Window
+    seen: Window
+    corners: tuple[tuple[int, int], ...]
+
+
+def upscale_piece(job: Job, piece: Piece, *chunks: Array) -> Array:
+    """Return one chunk of the result, in the dimension order of the source.
+
+    Parameters
+    ----------
+    chunks
+        The source chunks that ``piece.seen`` meets, in the order of ``piece.corners``.
+    """
+    last = tuple(range(-len(job.axes), 0))
+    pixels = _pasted(piece, [np.moveaxis(np.asarray(c), job.axes, last) for c in chunks])
+    around = pixels.shape[:-2]
+    images = pixels.reshape(-1, job.together, *piece.seen.shape)
+    factor = job.plan.upscale_factor
+    shape = piece.core.scale(factor).shape
+    result = np.empty((*images.shape[:2], *shape), job.work.target.dtype)
+    predictor = job.network.load()
+    for image, values in zip(images, result, strict=True):
+        reader = _Pixels(job.plan.shape, piece.seen, image, job.nodata)
+        block = _block(piece.core, job.stride, factor)
+        inner = piece.core.shift(-block.core.row_off, -block.core.col_off).scale(factor)
+        whole, _ = predict_block(job.plan, block, reader, predictor, job.work)
+        values[...] = whole[:, *inner.slices]
+    return np.moveaxis(result.reshape(*around, *shape), last, job.axes)
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """Pixels in memory as an `engine.Reader`, of which only a part of the raster is there.
+
+    Attributes
+    ----------
+    shape
+        ``(height, width)`` of the whole raster.
+    seen
+        Where ``values`` ``(bands, height, width)`` lie in it.
+    """
+
+    shape: tuple[int, int]
+    seen: Window
+    values: Array
+    nodata: float | None
+    alpha: int | None = None
+
+    @property
+    def dtype(self) -> str:
+        """The dtype name."""
+        return self.values.dtype.name
+
+    @property
+    def count(self) -> int:
+        """Number of bands."""
+        return len(self.values)
+
+    def read(self, window: Window) -> tuple[Array, Valid | None]:
+        """Return values as stored and which of them are valid."""
+        place = window.shift(-self.seen.row_off, -self.seen.col_off)
+        values = self.values[:, *place.slices]
+        valid = np.ones(values.shape, np.bool_)
+        if values.dtype.kind == "f":
+            valid &= np.isfinite(values)
+        if self.nodata is not None:
+            valid &= ~equals_nodata(values, self.nodata)
+        return values, None if valid.all() else valid
+
+
+def _block(core: Window, stride: int, factor: int) -> Block:
+    """Return the smallest block on the network's own grid that holds ``core``."""
+    rows, cols = core.row_off % stride, core.col_off % stride
+    wide = Window(core.row_off - rows, core.col_off - cols, core.height + rows, core.width + cols)
+    return Block(wide, wide.scale(factor))
+
+
+def _pasted(piece: Piece, chunks: Sequence[Array]) -> Array:
+    """Return the pixels of ``piece.seen``, rows and columns last."""
+    pixels = np.empty((*chunks[0].shape[:-2], *piece.seen.shape), chunks[0].dtype)
+    for chunk, (row, col) in zip(chunks, piece.corners, strict=True):
+        rows = list(_shared(row, chunk.shape[-2], piece.seen.row_off, piece.seen.height))
+        cols = list(_shared(col, chunk.shape[-1], piece.seen.col_off, piece.seen.width))
+        pixels[..., rows[1], cols[1]] = chunk[..., rows[0], cols[0]]
+    return pixels
+
+
+def _shared(first: int, count: int, other: int, other_count: int) -> Iterator[slice]:
+    """Yield where two stretches of pixels overlap, counted from the start of each."""
+    start, end = max(first, other), min(first + count, other + other_count)
+    for origin in (first, other):
+        yield slice(start - origin, max(end - origin, start - origin))
