@@ -28,7 +28,7 @@ def _nearest(x: Floats) -> Floats:
 
 
 def _bilinear(x: Floats) -> Floats:
-    return np.maximum(1 - np.abs(x), 0)
+    return np.where(np.abs(x) < 1, 1 - np.abs(x), 0.0)
 
 
 def _bicubic(x: Floats) -> Floats:
@@ -42,8 +42,8 @@ def _lanczos(x: Floats) -> Floats:
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
 
 
-STRIP = 32
-"""Rows that are interpolated at once."""
+STRIP = 1 << 16
+"""Pixels that are interpolated at once: few enough for a processor's own cache."""
 
 _KERNELS: dict[str, Callable[[Floats], Floats]] = {
     "nearest": _nearest,
@@ -91,78 +91,69 @@ def upsample(x: Floats, kernel: str, upscale_factor: int, *, onto: Floats | None
     batch, rows, cols = x.shape
     reach = 2 * KERNEL_RADIUS[kernel]
     shape = (batch, upscale_factor**2, rows - reach, cols - reach)
-    phases: Floats = np.empty(shape, x.dtype) if onto is None else onto
+    phases: Floats = np.zeros(shape, x.dtype) if onto is None else onto
+    height = max(STRIP // cols, 1)
     with np.errstate(over="ignore", invalid="ignore"):  # infinity shows in the result
         for image, result in zip(x, phases, strict=True):
-            for row in range(0, shape[2], STRIP):
-                strip = np.ascontiguousarray(image[row : row + STRIP + reach])
-                _upsample_strip(strip, weights, result[:, row : row + STRIP], onto is not None)
+            for row in range(0, shape[2], height):
+                strip = np.ascontiguousarray(image[row : row + height + reach])
+                _add_phases(strip, weights.astype(x.dtype), result[:, row : row + height])
     return phases
 
 
-def _upsample_strip(
-    strip: Floats, weights: NDArray[np.float64], result: Floats, adds: bool
-) -> None:
-    """Write the phases of a few rows, or add them: all they need stays in the cache.
+def _add_phases(strip: Floats, weights: Floats, result: Floats) -> None:
+    """Add the phases of a few rows, all of which stay in the cache meanwhile.
 
     Rows are taken as one long line, in which the neighbours above and below are a row's length
     away. Where the line passes from one row to the next, pixels come out that nobody keeps.
     """
-    rows, pitch = strip.shape
-    radius = weights.shape[1] // 2
-    rows -= 2 * radius
-    line, count = strip.reshape(-1), rows * pitch
-    downwards = _differences(line, weights, pitch, count)
+    rows, pitch = result.shape[1], strip.shape[1]
+    reach = weights.shape[1] - 1
+    count = rows * pitch
+    downwards = _differences(strip.reshape(-1), weights, step=pitch, count=count)
+    between, phase, term = np.empty((3, count), strip.dtype)
+    kept = phase.reshape(rows, pitch)[:, : pitch - reach]
     for i, row_weights in enumerate(weights):
-        between = _weighted(downwards, row_weights, line[radius * pitch :][:count])
-        sideways = _differences(between, weights, 1, count - 2 * radius)
+        _add_up(downwards, row_weights, between, term)
+        sideways = _differences(between, weights, step=1, count=count - reach)
         for j, col_weights in enumerate(weights):
-            value = np.empty(count, strip.dtype)
-            ends = count - 2 * radius
-            _weighted(sideways, col_weights, between[radius:][:ends], out=value[:ends])
-            kept = value.reshape(rows, pitch)[:, : pitch - 2 * radius]
-            place = result[i * len(weights) + j]
-            if adds:
-                place += kept
-            else:
-                place[...] = kept
+            _add_up(sideways, col_weights, phase[: count - reach], term[: count - reach])
+            result[i * len(weights) + j] += kept
 
 
-def _differences(
-    line: Floats, weights: NDArray[np.float64], step: int, count: int
-) -> dict[int, Floats]:
-    """Return, for each tap but the middle one, how its pixels differ from the middle ones."""
-    radius = weights.shape[1] // 2
-    middle = line[radius * step :][:count]
-    taps = [tap for tap in np.flatnonzero(weights.any(axis=0)).tolist() if tap != radius]
-    return {tap: line[tap * step :][:count] - middle for tap in taps}
+def _differences(line: Floats, weights: Floats, *, step: int, count: int) -> dict[int, Floats]:
+    """Return each tap's pixels less the middle ones; by the middle tap, these themselves."""
+    middle_tap = weights.shape[1] // 2
+    middle = line[middle_tap * step :][:count]
+    taps = np.flatnonzero(weights.any(axis=0)).tolist()
+    rest = {tap: line[tap * step :][:count] - middle for tap in taps if tap != middle_tap}
+    return {middle_tap: middle, **rest}
 
 
-def _weighted(
-    differences: dict[int, Floats],
-    weights: NDArray[np.float64],
-    middle: Floats,
-    out: Floats | None = None,
-) -> Floats:
-    """Return the middle pixels and what the weighted differences change."""
-    used = [(tap, difference) for tap, difference in differences.items() if weights[tap]]
-    total: Floats = np.empty_like(middle) if out is None else out
+def _add_up(taps: dict[int, Floats], weights: Floats, total: Floats, term: Floats) -> None:
+    """Write the middle pixels, changed by the weighted differences, into ``total``."""
+    (_, middle), *rest = taps.items()
+    used = [(difference, weights[tap]) for tap, difference in rest if weights[tap]]
     if not used:
         total[...] = middle
-        return total
-    np.multiply(used[0][1], middle.dtype.type(weights[used[0][0]]), out=total)
-    term = np.empty_like(total)
-    for tap, difference in used[1:]:
-        total += np.multiply(difference, middle.dtype.type(weights[tap]), out=term)
+        return
+    np.multiply(*used[0], out=total)
+    for pair in used[1:]:
+        total += np.multiply(*pair, out=term)
     total += middle
-    return total
 
 
-def interleave(phases: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Put phases ``(batch, s*s, height, width)`` in place: ``(batch, s*height, s*width)``."""
+def interleave(
+    phases: NDArray[np.generic], *, out: NDArray[np.generic] | None = None
+) -> NDArray[np.generic]:
+    """Put phases ``(batch, s*s, height, width)`` in place: ``(batch, s*height, s*width)``.
+
+    ``out`` is of this shape; None: a new array.
+    """
     batch, squares, height, width = phases.shape
     factor = round(squares**0.5)
-    image = np.empty((batch, height * factor, width * factor), phases.dtype)
+    shape = (batch, height * factor, width * factor)
+    image = np.empty(shape, phases.dtype) if out is None else out
     for i, j in product(range(factor), repeat=2):
         image[:, i::factor, j::factor] = phases[:, i * factor + j]
     return image

@@ -61,9 +61,8 @@ class ContractPredictor:
         kernel = self.facts.base or "bicubic"
         trim = self.facts.radius - KERNEL_RADIUS[kernel]
         inner = slice(trim, -trim or None)
-        phases = upsample(x[:, inner, inner], kernel, self.facts.upscale_factor)
-        phases += self.detail(high_pass(x))
-        return phases
+        detail = np.require(self.detail(high_pass(x)), x.dtype, "W")
+        return upsample(x[:, inner, inner], kernel, self.facts.upscale_factor, onto=detail)
 
 
 def settle(facts: ModelFacts, options: UpscaleOptions, *, processors: int) -> Machinery:

@@ -15,6 +15,9 @@ Valid = NDArray[np.bool_]
 BOX = 9
 """Side of the window whose mean the high-pass takes away, in source pixels."""
 
+STRIP = 1 << 14
+"""Pixels that are taken at once: few enough for a processor's own cache."""
+
 
 def working_dtype(dtype: str) -> np.dtype[np.floating]:
     """Return the float type that holds all values of ``dtype``, and their sums, well.
@@ -26,7 +29,9 @@ def working_dtype(dtype: str) -> np.dtype[np.floating]:
     return np.dtype(np.float64 if wide else np.float32)
 
 
-def mirror(x: NDArray[np.generic], before: tuple[int, int], after: tuple[int, int]) -> NDArray[np.generic]:
+def mirror(
+    x: NDArray[np.generic], before: tuple[int, int], after: tuple[int, int]
+) -> NDArray[np.generic]:
     """Mirror rows and columns about the outermost pixels, for a window that leaves the raster.
 
     Parameters
@@ -39,9 +44,7 @@ def mirror(x: NDArray[np.generic], before: tuple[int, int], after: tuple[int, in
     """
     if not any((*before, *after)):
         return x
-    rows, cols = (
-        _to_and_fro(x.shape[1 + axis], before[axis], after[axis]) for axis in (0, 1)
-    )
+    rows, cols = (_to_and_fro(x.shape[1 + axis], before[axis], after[axis]) for axis in (0, 1))
     return x[:, rows].take(cols, axis=2)
 
 
@@ -118,27 +121,43 @@ def high_pass(x: Floats) -> Floats:
         float32 ``(bands, height, width)``: zero, to the last bit, wherever the picture is
         constant.
     """
-    margin = BOX // 2
-    wide = x.astype(np.float64) if x.dtype == np.float32 else _shortened(x)
-    sums = _running_sum(_running_sum(wide, axis=1), axis=2)
-    sums /= BOX * BOX
-    middle = wide[:, margin:-margin, margin:-margin]
-    return np.subtract(middle, sums, out=sums).astype(np.float32)
+    bands, rows, pitch = x.shape
+    reach = BOX - 1
+    detail = np.empty((bands, rows - reach, pitch - reach), np.float32)
+    height = max(STRIP // pitch, 1)
+    for image, result in zip(x, detail, strict=True):
+        for row in range(0, len(result), height):
+            kept = result[row : row + height]
+            line = _doubles(image[row : row + len(kept) + reach])
+            sums = _sum_of_nine(_sum_of_nine(line, pitch), 1)
+            sums /= BOX * BOX
+            middle = line[reach // 2 * (pitch + 1) :][: sums.size]
+            whole = np.empty(len(kept) * pitch)
+            np.subtract(middle, sums, out=whole[: sums.size])
+            kept[...] = whole.reshape(len(kept), pitch)[:, :-reach]
+    return detail
 
 
-def _shortened(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Round to 46 bits, so that a sum of 81 equal values is exact (Veltkamp's splitting)."""
-    spread = x * (2.0**7 + 1)
-    return spread - (spread - x)
+def _doubles(x: Floats) -> NDArray[np.float64]:
+    """Return rows as one line of doubles, in which a row's length leads to the row below.
+
+    What is double already is rounded to 46 bits (Veltkamp's splitting), so that a sum of 81
+    equal values is exact.
+    """
+    line: NDArray[np.float64] = x.astype(np.float64).reshape(-1)
+    if x.dtype == np.float64:
+        spread = line * (2.0**7 + 1)
+        line = spread - (spread - line)
+    return line
 
 
-def _running_sum(x: Floats, axis: int) -> Floats:
-    """Sum ``BOX`` = 9 neighbours along an axis: 8 by doubling, and one."""
-    x = np.moveaxis(x, axis, -1)
-    two = x[..., :-1] + x[..., 1:]
-    four = two[..., :-2] + two[..., 2:]
-    eight = four[..., :-4] + four[..., 4:]
-    nine: Floats = np.moveaxis(eight[..., :-1] + x[..., 8:], -1, axis)
+def _sum_of_nine(line: NDArray[np.float64], step: int) -> NDArray[np.float64]:
+    """Sum pixels that are ``step`` apart: 8 by doubling, and one."""
+    two = line[:-step] + line[step:]
+    four = two[: -2 * step] + two[2 * step :]
+    nine = four[: -4 * step] + four[4 * step :]
+    nine = nine[:-step]
+    nine += line[8 * step :]
     return nine
 
 

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from geosr.core.plan import Block
 
 Array = NDArray[Any]
+Taps = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+NEAR = 1e-6
+"""Parts of a fine pixel that are rounding only."""
 
 
 @dataclass(frozen=True)
@@ -43,50 +47,57 @@ class AreaResampler:
         valid
             Of the same shape; None: all are.
         """
-        out = block.output
-        offsets = (block.core.row_off, block.core.col_off)
-        firsts = (out.row_off, out.col_off)
+        out, s = block.output, self.upscale_factor
+        firsts, offsets = (out.row_off, out.col_off), (block.core.row_off, block.core.col_off)
         taps = [
-            self._taps(firsts[axis], out.shape[axis], offsets[axis], image.shape[1 + axis], axis)
+            self._taps(
+                firsts[axis], out.shape[axis], offsets[axis] * s, image.shape[1 + axis], axis
+            )
             for axis in (0, 1)
         ]
-        if valid is None:
-            cover = [weights.sum(axis=1) for _, weights in taps]
-            area = cover[0][:, None] * cover[1][None, :]
-            mean = _weighted(image, taps) / area.astype(image.dtype)
-            return mean, None
-        share = _weighted(valid.astype(image.dtype), taps)
-        total = _weighted(np.where(valid, image, 0), taps)
         cover = [weights.sum(axis=1) for _, weights in taps]
-        good = share >= 0.5 * (cover[0][:, None] * cover[1][None, :]).astype(image.dtype)
-        return total / np.where(good, share, 1), good
+        area = cover[0][:, None] * cover[1]
+        mean = np.empty((len(image), *out.shape), image.dtype)
+        if valid is None:
+            for band, result in zip(image, mean, strict=True):
+                result[...] = _weighted(band, taps) / area
+            return mean, None
+        good = np.empty(mean.shape, np.bool_)
+        for band, known, result, enough in zip(image, valid, mean, good, strict=True):
+            share = _weighted(known, taps)
+            total = _weighted(np.where(known, band, 0), taps)
+            enough[...] = share >= (0.5 - NEAR) * area
+            result[...] = total / np.where(enough, share, 1)
+        return mean, good
 
-    def _taps(
-        self, first: int, count: int, offset: int, length: int, axis: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return which fine pixels each output pixel covers, and how much of each."""
+    def _taps(self, first: int, count: int, offset: int, length: int, axis: int) -> Taps:
+        """Return which fine pixels each output pixel covers, and how much of each.
+
+        Places count from the raster's edge, so that they do not depend on the block.
+        """
         step = self.steps[axis] * self.upscale_factor
-        starts = (first + np.arange(count)) * step - offset * self.upscale_factor
-        ends = starts + step
+        starts = (first + np.arange(count)) * step
+        ends = (first + np.arange(1, count + 1)) * step
         width = int(np.ceil(step)) + 1
-        index = np.floor(starts + 1e-6).astype(np.int64)[:, None] + np.arange(width)
+        index = np.floor(starts + NEAR).astype(np.int64)[:, None] + np.arange(width)
         covered = np.minimum(ends[:, None], index + 1) - np.maximum(starts[:, None], index)
+        index -= offset
         inside = (index >= 0) & (index < length)
         weights = np.where(inside, np.clip(covered, 0, 1), 0.0)
-        weights[weights < 1e-5] = 0  # edges that coincide but for rounding
+        weights[weights < 10 * NEAR] = 0  # edges that coincide but for rounding
         return np.clip(index, 0, length - 1), weights
 
 
-def _weighted(
-    image: Array, taps: list[tuple[NDArray[np.int64], NDArray[np.float64]]]
-) -> Array:
-    """Sum the covered parts, first down the columns, then along the rows."""
+def _weighted(image: Array, taps: list[Taps]) -> NDArray[np.float64]:
+    """Sum the covered parts of ``(height, width)``, first down the columns, then along the rows.
+
+    In double precision, so that a constant comes out as it was, holes or not.
+    """
     (rows, row_weights), (cols, col_weights) = taps
-    kind = image.dtype
-    down = np.zeros((len(image), len(rows), image.shape[2]), kind)
+    down = np.zeros((len(rows), image.shape[1]))
     for tap in range(rows.shape[1]):
-        down += image[:, rows[:, tap]] * row_weights[:, tap, None].astype(kind)
-    total = np.zeros((len(image), len(rows), len(cols)), kind)
+        down += image[rows[:, tap]] * row_weights[:, tap, None]
+    total = np.zeros((len(rows), len(cols)))
     for tap in range(cols.shape[1]):
-        total += down[:, :, cols[:, tap]] * col_weights[:, tap].astype(kind)
+        total += down[:, cols[:, tap]] * col_weights[:, tap]
     return total

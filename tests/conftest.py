@@ -2,7 +2,9 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -18,3 +20,43 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder shared/data with real rasters is not here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def random_networks(tmp_path_factory) -> dict[int, Any]:
+    """Predictors of geosr-lite x2 and x3 with random weights, through OpenVINO in float32.
+
+    Their detail is as strong as a trained network's, or stronger, so that it shows.
+    """
+    pytest.importorskip("keras", reason="making a network needs geosr[tensorflow]")
+    pytest.importorskip("tf2onnx", reason="making a network needs geosr[tensorflow]")
+    from geosr.core.catalog import ModelFacts
+    from geosr.models.contract import declared_radius
+    from geosr.models.families import build
+    from geosr.predictors import Machinery, load_predictor
+    from geosr.training.publish import export_onnx, write_card
+
+    folder = tmp_path_factory.mktemp("networks")
+    predictors = {}
+    for factor in (2, 3):
+        model = build("geosr-lite", factor)
+        rng = np.random.default_rng(factor)
+        model.set_weights(
+            [rng.normal(0, np.prod(w.shape[:-1]) ** -0.5, w.shape) for w in model.get_weights()]
+        )
+        name = f"random-x{factor}"
+        facts = ModelFacts(
+            name,
+            "random",
+            factor,
+            declared_radius(model),
+            files={"onnx": f"{name}.onnx"},
+            tensors={"detail_in": "detail_in", "detail_out": "detail_out"},
+        )
+        export_onnx(model, folder / f"{name}.onnx", metadata={})
+        card = write_card(facts, folder).read_text(encoding="utf-8")
+        machinery = Machinery("openvino", "cpu", "float32", 2)
+        predictors[factor] = load_predictor(
+            ModelFacts.from_card(card), machinery, folder=folder
+        )
+    return predictors

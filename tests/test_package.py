@@ -1,5 +1,6 @@
 """What is installed: light to import, complete in the wheel, able to run without TensorFlow."""
 
+import re
 import subprocess
 import sys
 import typing
@@ -154,3 +155,25 @@ def test_entry_points_load():
     """What the wheel names is there: the command and the rio plugin."""
     run = "from geosr.cli.main import main; from geosr.cli.upscale import upscale; print(upscale)"
     assert "upscale" in python("-c", run)
+
+
+def test_readme_names_what_is_there():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:tests|benchmarks|sample_data|recipes)/[^`\s]*)`", readme)
+    named += re.findall(r"\]\(([^)#:]+)\)", readme) + re.findall(r"recipes/\S+\.toml", readme)
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    modules = re.search(r"\| in `geosr/` \|[^\n]*\n(.*?)\n\n", readme, re.DOTALL)
+    assert modules
+    listed = {name.rstrip("/") for name in re.findall(r"`([a-z_]+(?:\.py|/))`", modules.group(1))}
+    here = {path.name for path in (ROOT / "geosr").iterdir()}
+    assert listed == here - {"__init__.py", "__main__.py", "__pycache__", "py.typed", "weights"}
+
+
+def test_readme_shows_options_that_exist():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme))
+    commands = ("upscale", "train", "info", "models")
+    known = "".join(python("-m", "geosr", command, "--help") for command in commands)
+    assert len(shown) > 15
+    assert {option for option in shown if option not in known} <= {"--help", "--strict"}

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rasterio.io import MemoryFile
+from rasterio.transform import Affine
 
 from geosr.quantise import Counts, Target, quantise
 from geosr.radiometry import keep_means, working_dtype
@@ -54,6 +56,7 @@ def test_block_sums_are_exact_over_the_whole_range(scene):
     assert values.dtype == dtype
     assert (sums(values) == source.astype(object) * squares).all()
     assert counts.unresolved == 0
+    assert counts.error == 0
 
 
 @given(scenes(), st.data())
@@ -68,7 +71,7 @@ def test_no_valid_pixel_is_nodata_and_sums_stay_exact(scene, data):
             st.integers(-3, 3).map(lambda n: min(max(middle + n, int(info.min)), int(info.max))),
         )
     )
-    source[source == nodata] += np.array(1 if nodata < info.max else -1, source.dtype)
+    source[source == nodata] = nodata + (1 if nodata < info.max else -1)
     target = Target(source.dtype.name, nodata=nodata)
     values, counts = quantise(phases, source.astype(phases.dtype), None, target)
     assert not (values == nodata).any()
@@ -161,7 +164,7 @@ def test_without_consistency_pixels_are_just_rounded():
         phases.copy(), phases[:, 0], None, Target("uint8", nodata=None, exact=False)
     )
     assert (values == expected).all()
-    assert counts == Counts()
+    assert counts == Counts(error=counts.error)
     values, _ = quantise(phases, phases[:, 0], None, Target("uint8", nodata=90, exact=False))
     assert (values == np.where(expected == 90, 91, expected)).all()
 
@@ -181,7 +184,8 @@ def test_floats_pass_unchanged(dtype, working):
     values, counts = quantise(phases.copy(), phases[:, 0], None, Target(dtype))
     assert values.dtype == dtype
     assert np.array_equal(values, phases.astype(dtype))
-    assert counts == Counts()
+    error = np.abs(values.mean(axis=1, dtype=np.float64) - phases[:, 0]).max()
+    assert counts == Counts(error=pytest.approx(error, rel=1e-5))
 
 
 def test_large_doubles_do_not_become_infinite_singles():
@@ -191,27 +195,43 @@ def test_large_doubles_do_not_become_infinite_singles():
     assert values.ravel().tolist() == [largest, -largest, 1.0, 0.0]
 
 
+def masked_by_gdal(values: np.ndarray, nodata: float) -> np.ndarray:
+    profile = {"driver": "GTiff", "width": values.size, "height": 1, "count": 1}
+    profile |= {"dtype": values.dtype, "nodata": nodata, "transform": Affine.scale(2)}
+    with MemoryFile() as memory:
+        with memory.open(**profile) as dst:
+            dst.write(values.reshape(1, 1, -1))
+        with memory.open() as src:
+            return src.read_masks(1)[0] == 0
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize(
-    "nodata", [0.0, -9999.0, 1e20, -3.4028234663852886e38, 3.4028234663852886e38, 1.5]
-)
-def test_valid_floats_keep_clear_of_nodata_as_gdal_compares_it(dtype, nodata):
-    """GDAL takes floats within two steps of the nodata value for holes."""
+@pytest.mark.parametrize("nodata", [0.0, -9999.0, 1e20, 1.5, 1.9999, 1e-30])
+def test_valid_floats_keep_clear_of_what_gdal_takes_for_nodata(dtype, nodata):
     marker = np.dtype(dtype).type(nodata)
-    steps = [marker]
+    near = [marker]
     for direction in (-np.inf, np.inf):
         value = marker
-        for _ in range(3):
-            value = np.nextafter(value, np.dtype(dtype).type(direction))
-            if np.isfinite(value):
-                steps.append(value)
-    phases = np.array(steps, dtype).reshape(1, -1, 1, 1)
+        for _ in range(12):
+            value = np.nextafter(value, marker.dtype.type(direction))
+            near.append(value)
+    near += [marker * marker.dtype.type(1 + part) for part in (-1e-5, -1e-6, -4e-7, 4e-7, 1e-6, 1)]
+    phases = np.array(near, dtype).reshape(1, -1, 1, 1)
+    assert masked_by_gdal(phases, nodata).any()
     values, _ = quantise(phases.copy(), phases[:, 0], None, Target(dtype, nodata=nodata))
+    assert not masked_by_gdal(values, nodata).any()
+    assert values == pytest.approx(phases, rel=2e-6, abs=1e-37)
+    far = np.abs(phases / nodata - 1) > 1e-6 if nodata else phases != 0
+    assert np.array_equal(values[far], phases[far])
+
+
+@pytest.mark.parametrize("nodata", [-3.4028234663852886e38, 3.4028234663852886e38])
+def test_the_last_float_as_nodata_leaves_room_for_valid_pixels(nodata):
+    phases = np.array([nodata, -1e39, 1e39, 7.0]).reshape(1, 4, 1, 1)
+    values, _ = quantise(phases, phases[:, 0], None, Target("float32", nodata=nodata))
     assert np.isfinite(values).all()
-    assert values == pytest.approx(phases, rel=1e-6, abs=1e-37)
-    low = np.nextafter(np.nextafter(marker, marker.dtype.type(-np.inf)), marker.dtype.type(-np.inf))
-    high = np.nextafter(np.nextafter(marker, marker.dtype.type(np.inf)), marker.dtype.type(np.inf))
-    assert not ((values >= low) & (values <= high)).any()
+    assert not (values == np.float32(nodata)).any()
+    assert values[0, 3, 0, 0] == 7
 
 
 def test_nan_nodata_changes_no_float():
@@ -237,4 +257,4 @@ def test_limits_leave_nodata_out(dtype, nodata, limits):
 
 
 def test_counts_add_up():
-    assert Counts(1, 2) + Counts(3, 4) == Counts(4, 6)
+    assert Counts(1, 2, 0.5) + Counts(3, 4, 0.25) == Counts(4, 6, 0.5)

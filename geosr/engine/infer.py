@@ -21,6 +21,9 @@ from geosr.radiometry import keep_means
 Bands = slice | list[int]
 """Places of some bands, from 0."""
 
+STRIP = 1 << 18
+"""Output pixels that are finished at once: few enough for a processor's own cache."""
+
 
 class Stop:
     """Whether to stop: because somebody asked for it, or because something else failed."""
@@ -93,15 +96,37 @@ class Canvas:
         -------
         tuple
             What was counted, and the consistency error.
+
+        Raises
+        ------
+        PredictionError
+            If a valid pixel is NaN or infinite.
         """
-        valid = self.valid(bands, core)
-        if self._work.consistency:
-            keep_means(phases, source)
-        values, counts = phases, Counts()
-        if not self._work.resampler:
-            values, counts = quantise(phases, source, valid, self._work.target)
-        self._values[bands, *core.scale(self._plan.upscale_factor).slices] = interleave(values)
-        return counts, _mean_error(values, source, valid)
+        counts = Counts()
+        height = max(STRIP // max(phases[:, :, 0].size, 1), 1)
+        for row in range(0, core.height, height):
+            rows = slice(row, row + height)
+            strip = Window(
+                core.row_off + row, core.col_off, min(height, core.height - row), core.width
+            )
+            counts += self._put_strip(phases[:, :, rows], source[:, rows], bands, strip)
+        return counts, counts.error
+
+    def _put_strip(self, phases: Array, source: Array, bands: Bands, strip: Window) -> Counts:
+        valid, place = self.valid(bands, strip), strip.scale(self._plan.upscale_factor).slices
+        with np.errstate(over="ignore", invalid="ignore"):  # said below, in a sentence
+            if self._work.consistency:
+                keep_means(phases, source)
+            values, counts = phases, Counts()
+            if not self._work.resampler:
+                values, counts = quantise(phases, source, valid, self._work.target)
+        if self._work.resampler or not np.isfinite(counts.error):
+            self.check_finite(phases, bands, strip)
+        if isinstance(bands, slice):
+            interleave(values, out=self._values[bands, *place])
+        else:
+            self._values[bands, *place] = interleave(values)
+        return counts
 
     def finished(self) -> tuple[Window, Array, Valid | None]:
         """Return where the block goes, its values, and which are valid."""
@@ -151,8 +176,6 @@ class RunningBlock:
             patch = self._x[bands, rows, cols]
             source = patch[:, halo : halo + core.height, halo : halo + core.width]
             phases = self._predictor.predict(patch)[:, :, : core.height, : core.width]
-            phases = np.ascontiguousarray(phases)
-            self._canvas.check_finite(phases, bands, core)
             more, off = self._canvas.put(phases, source, bands, core)
             counts, error = counts + more, max(error, off)
         return counts, error
@@ -181,11 +204,3 @@ def bands_together(count: int, facts: ModelFacts, alpha: int | None) -> list[Ban
         return [slice(band, band + 1) for band in seen]
     together = slice(0, len(seen))
     return [together if seen == list(range(len(seen))) else seen]
-
-
-def _mean_error(values: Array, source: Array, valid: Valid | None) -> float:
-    """Return the largest difference between a block's mean and its source pixel."""
-    error = np.abs(values.sum(axis=1, dtype=np.float64) / values.shape[1] - source)
-    if valid is not None:
-        error = error[valid]
-    return float(error.max()) if error.size else 0.0

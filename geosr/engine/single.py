@@ -7,7 +7,9 @@ from concurrent.futures import Executor, Future
 from typing import ParamSpec, TypeVar
 
 from geosr.core.plan import Block, BlockPlan
+from geosr.engine.blend import BlendedBlock, load_wide_block
 from geosr.engine.infer import RunningBlock, Stop
+from geosr.engine.overlap import BlendedPlan
 from geosr.engine.parts import Array, Predictor, Reader, Valid, Work
 from geosr.engine.read import load_block
 
@@ -27,8 +29,14 @@ def predict_block(
     PredictionError
         If the network returned NaN or infinity.
     """
-    loaded = load_block(block, reader, plan.halo)
-    running = RunningBlock(plan, loaded, predictor, work, _Here(), Stop(lambda: False))
+    stop = Stop(lambda: False)
+    running: RunningBlock | BlendedBlock
+    if isinstance(plan, BlendedPlan):
+        wide = load_wide_block(block, reader, plan.reach)
+        running = BlendedBlock(plan, wide, predictor, work, _Here(), stop)
+    else:
+        loaded = load_block(block, reader, plan.halo)
+        running = RunningBlock(plan, loaded, predictor, work, _Here(), stop)
     _, values, valid = running.finished()
     return values, valid
 

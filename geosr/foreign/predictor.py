@@ -25,9 +25,6 @@ Array = NDArray[Any]
 SCALES = (1.0, 255.0)
 """Values that the probe shows a network whose own range is not known."""
 
-GPU_NOISE = 1e-5
-"""Part of the contrast by which a GPU's convolutions differ from call to call and place."""
-
 
 @dataclass(frozen=True)
 class ForeignPredictor:
@@ -102,15 +99,12 @@ def open_foreign(
     """
     path = Path(options.model)
     machinery = choose_machinery(path, options, processors=processors or os.cpu_count() or 1)
-    for_probe = replace(machinery, precision="float32", workers=1)
+    for_probe = replace(machinery, device="cpu", precision="float32", workers=1)
     tried, network = open_networks(path, for_probe, machinery)
     layout = find_layout(tried, bands=bands)
     _check_factor(path.name, layout, options)
-    findings = Probe(
-        PictureNetwork(tried, layout),
-        scales=(1.0,) if options.model_range else SCALES,
-        noise=GPU_NOISE if machinery.device == "gpu" else 0.0,
-    ).findings()
+    scales = (1.0,) if options.model_range else SCALES
+    findings = Probe(PictureNetwork(tried, layout), scales).findings()
     words = _in_words(layout, findings)
     return ForeignPredictor(
         _facts(path, layout, findings),

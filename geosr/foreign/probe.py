@@ -57,16 +57,14 @@ class Probe:
     Attributes
     ----------
     network
-        On the device on which it will run, in float32.
+        On the processor, in float32: there, what a pixel does not depend on leaves each of its
+        bits alone.
     scales
         Highest values of the pictures it is shown; the lowest is 0.
-    noise
-        Differences, of the output's contrast, that the device makes by itself.
     """
 
     network: PictureNetwork
     scales: tuple[float, ...]
-    noise: float
 
     def findings(self) -> Findings:
         """Measure everything."""
@@ -99,14 +97,13 @@ class Probe:
         before, other = rng.random((2, *shape), np.float32) * np.float32(scale)
         margin = self.network.layout.margin
         expected = self.network.core(before, margin)
-        least = self.noise * _contrast(expected)
         reach = 0
         for axis in (1, 2):
             for upper in (True, False):
                 after = before.copy()
                 half = _half(side, axis, upper)
                 after[half] = other[half]
-                changed = np.abs(self.network.core(after, margin) - expected) > least
+                changed = self.network.core(after, margin) != expected
                 lines = np.flatnonzero(changed.any(axis=(0, 3 - axis)))
                 if upper:
                     lines = changed.shape[axis] - 1 - lines
@@ -152,7 +149,7 @@ class Probe:
 
     def _is_equivariant(self) -> bool:
         layout = self.network.layout
-        side = layout.legal_side(SIDES[0])
+        side = layout.form.side or layout.legal_side(SIDES[0])
         x = np.random.default_rng(1).random((layout.form.bands, side, side), np.float32)
         before = self.network.core(x, layout.margin)
         after = self.network.core(3 * x + np.float32(0.5), layout.margin)

@@ -13,12 +13,13 @@ from geosr.core.catalog import ModelFacts, find_model
 from geosr.core.errors import BandError, OptionError
 from geosr.core.options import UpscaleOptions
 from geosr.core.plan import BlockPlan, best_tile_size, block_side
+from geosr.engine.overlap import BlendedPlan
 from geosr.engine.parts import Work
 from geosr.foreign import ForeignPredictor, is_model_path, lay_tiles, open_foreign
 from geosr.lazy.blocks import Job, Network
 from geosr.lazy.dims import Dims, find_dims, num_bands, select_bands
 from geosr.lazy.graph import upscaled
-from geosr.lazy.place import placed, read_place
+from geosr.lazy.place import placed, read_place, renewed
 from geosr.lazy.storage import Storage, plan_storage
 from geosr.predictors import settle
 from geosr.quantise import Target
@@ -62,9 +63,10 @@ def upscale_array(raster: xarray.DataArray, options: UpscaleOptions) -> xarray.D
     factor, together = model.facts.upscale_factor, model.facts.bands
     chunked = _chunked(raster, dims, factor, together)
     job = _job(chunked, dims, model, storage, options)
-    finer = upscaled(chunked.data, job, reach=_reach(job.plan, raster, storage))
+    finer = upscaled(chunked.data, job, reach=_reach(job, raster))
     result = placed(finer, chunked, dims, place, factor)
-    result.attrs, result.encoding = storage.attrs, storage.encoding
+    result.attrs = renewed(storage.attrs, place, factor)
+    result.encoding = storage.encoding
     return result
 
 
@@ -108,9 +110,7 @@ def _model(options: UpscaleOptions, bands: int) -> _Model:
     return _Model(facts, Network(card, settle(facts, options, processors=processors)), None)
 
 
-def _chunked(
-    raster: xarray.DataArray, dims: Dims, factor: int, together: int
-) -> xarray.DataArray:
+def _chunked(raster: xarray.DataArray, dims: Dims, factor: int, together: int) -> xarray.DataArray:
     """Cut a raster into chunks that the work goes well with; if it has chunks, keep those."""
     if raster.chunks is None:
         bands = num_bands(raster, dims)
@@ -145,7 +145,7 @@ def _plan(
     raster: xarray.DataArray, dims: Dims, model: _Model, options: UpscaleOptions
 ) -> BlockPlan:
     shape = (int(raster.sizes[dims.y]), int(raster.sizes[dims.x]))
-    side = max(max(raster.chunksizes[dims.y]), max(raster.chunksizes[dims.x]))
+    side = max(*raster.chunksizes[dims.y], *raster.chunksizes[dims.x])
     if model.foreign:
         return lay_tiles(
             model.foreign, shape, block_size=side, tile_size=options.tile_size, alpha=None
@@ -155,7 +155,10 @@ def _plan(
     return BlockPlan(shape, side, tile_size, halo, model.facts.upscale_factor)
 
 
-def _reach(plan: BlockPlan, raster: xarray.DataArray, storage: Storage) -> int:
+def _reach(job: Job, raster: xarray.DataArray) -> int:
     """Return how far a task looks: as far as the network, and again to fill holes it meets."""
-    may_have_holes = raster.dtype.kind == "f" or storage.source_nodata is not None
-    return plan.halo * (2 if may_have_holes else 1)
+    to_the_grid = job.stride - 1  # where the network's own grid begins before the chunk
+    if isinstance(job.plan, BlendedPlan):  # whose tiles fill their holes from themselves
+        return job.plan.reach + to_the_grid
+    may_have_holes = raster.dtype.kind == "f" or job.nodata is not None
+    return job.plan.halo * (2 if may_have_holes else 1) + to_the_grid

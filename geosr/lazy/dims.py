@@ -92,9 +92,7 @@ def num_bands(raster: xarray.DataArray, dims: Dims) -> int:
     return 1 if dims.band is None else int(raster.sizes[dims.band])
 
 
-def _of_bands(
-    said: Mapping[Any, Any], indexes: tuple[int, ...], count: int
-) -> dict[Any, Any]:
+def _of_bands(said: Mapping[Any, Any], indexes: tuple[int, ...], count: int) -> dict[Any, Any]:
     """Return attributes of which some hold a value for each band: those of the chosen ones."""
     chosen = dict(said)
     for name in _PER_BAND & set(chosen):

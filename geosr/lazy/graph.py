@@ -11,12 +11,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, product
+from typing import Any
 
 import dask
 import numpy as np
 from dask.array import Array
 from dask.highlevelgraph import HighLevelGraph
 from dask.tokenize import tokenize
+from dask.typing import Key
 from dask.utils import parse_bytes
 
 from geosr.core.geometry import Window
@@ -53,7 +55,7 @@ def upscaled(data: Array, job: Job, *, reach: int) -> Array:
     cores = {axis: _cut(data.chunks[axis], parts) for axis in (y, x)}
     rows, cols = (_spans(data.chunks[axis], cores[axis], reach) for axis in (y, x))
     name = f"geosr-{tokenize(data.name, repr(job), parts)}"
-    tasks = {}
+    tasks: dict[Key, Any] = {}
     others = [range(n) for axis, n in enumerate(data.numblocks) if axis not in (y, x)]
     for (i, row), (j, col) in product(enumerate(rows), enumerate(cols)):
         piece = _piece(row, col)
@@ -61,12 +63,14 @@ def upscaled(data: Array, job: Job, *, reach: int) -> Array:
         for other in product(*others):
             keys = [(data.name, *_placed(other, y, x, place)) for place in met]
             tasks[(name, *_placed(other, y, x, (i, j)))] = (upscale_piece, job, piece, *keys)
-    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[data])
+    # dask's own arrays do not fit its protocol: they declare their scheduler otherwise.
+    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[data])  # type: ignore[list-item]
     chunks = [
         tuple(n * factor for n in cores[axis]) if axis in cores else lengths
         for axis, lengths in enumerate(data.chunks)
     ]
-    return Array(graph, name, chunks=tuple(chunks), meta=np.empty((0,) * data.ndim, dtype))
+    meta = np.empty((0,) * data.ndim, dtype)
+    return Array(graph, name, chunks=tuple(chunks), meta=meta)
 
 
 def _parts(chunks: tuple[Lengths, ...], factor: int, itemsize: int) -> int:
@@ -99,15 +103,11 @@ def _spans(lengths: Lengths, cores: Lengths, reach: int) -> list[_Span]:
 
 def _piece(row: _Span, col: _Span) -> Piece:
     core = Window(row.first, col.first, row.count, col.count)
-    seen = Window(
-        row.seen[0], col.seen[0], row.seen[1] - row.seen[0], col.seen[1] - col.seen[0]
-    )
+    seen = Window(row.seen[0], col.seen[0], row.seen[1] - row.seen[0], col.seen[1] - col.seen[0])
     return Piece(core, seen, tuple(product(row.starts, col.starts)))
 
 
-def _placed(
-    other: Sequence[int], y: int, x: int, place: tuple[int, int]
-) -> tuple[int, ...]:
+def _placed(other: Sequence[int], y: int, x: int, place: tuple[int, int]) -> tuple[int, ...]:
     """Return a chunk's index: rows and columns put among the other dimensions."""
     index = list(other)
     for axis, value in sorted(((y, place[0]), (x, place[1]))):

@@ -22,6 +22,7 @@ from geosr.core.geometry import GeoGrid, Transform
 from geosr.lazy.dims import Dims
 
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+_CENTRES: tuple[Hashable, Hashable] = ("xc", "yc")
 _NEAR = 0.01  # of a pixel: as far as a coordinate may lie from its place
 
 
@@ -60,7 +61,7 @@ def read_place(raster: xarray.DataArray, dims: Dims) -> Place:
         raise UnsupportedRasterError(f"An array of {shape[0]} x {shape[1]} pixels is empty.")
     mapping = _mapping(raster)
     given = _transform(raster, mapping)
-    centres = ("xc", "yc") if _has_centres(raster, dims) else None
+    centres = _CENTRES if _has_centres(raster, dims) else None
     _refuse_others(raster, dims, centres or ())
     grid = GeoGrid(shape, given or _IDENTITY)
     if centres is not None or grid.is_rotated:
@@ -93,8 +94,19 @@ def placed(
         old = raster.coords[place.mapping]
         attrs = _mapping_attrs(old.attrs, finer, factor, place.has_transform)
         coords[place.mapping] = xarray.Variable(old.dims, old.values, attrs, old.encoding)
-    result = xarray.DataArray(data, coords=kept.coords, dims=raster.dims, name=raster.name)
-    return result.assign_coords(coords)
+    result = xarray.DataArray(data, coords=kept.coords, dims=raster.dims)
+    return result.assign_coords(coords).rename(raster.name)  # None too: not the dask array's name
+
+
+def renewed(attrs: Mapping[Any, Any], place: Place, factor: int) -> dict[Any, Any]:
+    """Return an array's attributes with the place that older rasters have among them."""
+    own = dict(attrs)
+    finer = place.grid.upscale(factor)
+    if "transform" in own:
+        own["transform"] = finer.transform
+    if "res" in own:
+        own["res"] = finer.pixel_size
+    return own
 
 
 def _mapping(raster: xarray.DataArray) -> Hashable | None:
@@ -127,8 +139,8 @@ def _numbers(values: Any, name: str) -> Transform:
 
 def _has_centres(raster: xarray.DataArray, dims: Dims) -> bool:
     """Return whether the array has the 2-D coordinates that rioxarray gives rotated rasters."""
-    wanted = (dims.y, dims.x)
-    return all(name in raster.coords and raster.coords[name].dims == wanted for name in ("xc", "yc"))
+    found = [raster.coords[name] for name in _CENTRES if name in raster.coords]
+    return [coord.dims for coord in found] == [(dims.y, dims.x)] * 2
 
 
 def _refuse_others(raster: xarray.DataArray, dims: Dims, known: tuple[Hashable, ...]) -> None:
@@ -235,7 +247,8 @@ def _centres(grid: GeoGrid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     height, width = grid.shape
     a, b, c, d, e, f = grid.transform
     x, y = a * 0.5 + b * 0.5 + c, d * 0.5 + e * 0.5 + f
-    return np.arange(height) * e + y, np.arange(width) * a + x
+    rows, cols = (np.arange(length, dtype=np.float64) for length in (height, width))
+    return rows * e + y, cols * a + x
 
 
 def _rotated_centres(

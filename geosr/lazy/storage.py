@@ -77,9 +77,7 @@ def plan_storage(raster: xarray.DataArray, options: UpscaleOptions) -> Storage:
         attrs["_FillValue"] = np.dtype(dtype).type(nodata)
     empty = math.nan if np.dtype(dtype).kind == "f" else 0.0
     hole = empty if nodata is None else nodata
-    return Storage(
-        source_nodata, dtype, nodata, hole, attrs, _chosen(raster.encoding, _KEPT)
-    )
+    return Storage(source_nodata, dtype, nodata, hole, attrs, _chosen(raster.encoding, _KEPT))
 
 
 def _source_nodata(raster: xarray.DataArray) -> float | None:

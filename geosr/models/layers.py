@@ -13,10 +13,17 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from geosr.core.catalog import KERNEL_RADIUS
 from geosr.kernels import polyphase_weights
 
 BOX = 9
 """Side of the window whose mean the high-pass takes away, in source pixels."""
+
+
+def _resized(shape: Any, margin: int, bands: int | None) -> Any:
+    """Return a shape with ``margin`` pixels less on each side, and other bands."""
+    batch, height, width, _ = shape
+    return (batch, *(None if n is None else n - 2 * margin for n in (height, width)), bands)
 
 
 @keras.saving.register_keras_serializable("geosr")
@@ -34,9 +41,7 @@ class MirrorPad(layers.Layer):
 
     def compute_output_shape(self, shape: Any) -> Any:
         """Add the mirrored pixels to height and width."""
-        batch, height, width, bands = shape
-        grown = [None if n is None else n + 2 * self.radius for n in (height, width)]
-        return (batch, *grown, bands)
+        return _resized(shape, -self.radius, shape[-1])
 
     def get_config(self) -> dict[str, Any]:
         """Return what the layer is made from."""
@@ -56,6 +61,10 @@ class Crop(layers.Layer):
         inner = slice(self.margin, -self.margin or None)
         return x[:, inner, inner, :]
 
+    def compute_output_shape(self, shape: Any) -> Any:
+        """Take the margin off height and width."""
+        return _resized(shape, self.margin, shape[-1])
+
     def get_config(self) -> dict[str, Any]:
         """Return what the layer is made from."""
         return {**super().get_config(), "margin": self.margin}
@@ -71,6 +80,10 @@ class HighPass(layers.Layer):
         taps = np.full((BOX, BOX, 1, 1), 1 / BOX**2, "float32")
         mean = ops.conv(x, ops.convert_to_tensor(taps), padding="valid")
         return x[:, margin:-margin, margin:-margin, :] - mean
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """Take the margin off height and width."""
+        return _resized(shape, BOX // 2, shape[-1])
 
 
 @keras.saving.register_keras_serializable("geosr")
@@ -89,6 +102,10 @@ class PolyphaseUpsample(layers.Layer):
         """Map ``(batch, h, w, 1)`` to phases ``(batch, h - 2 radius, w - 2 radius, s*s)``."""
         return ops.conv(x, ops.convert_to_tensor(self._taps), padding="valid")
 
+    def compute_output_shape(self, shape: Any) -> Any:
+        """Take the margin off height and width."""
+        return _resized(shape, KERNEL_RADIUS[self.kernel], self.upscale_factor**2)
+
     def get_config(self) -> dict[str, Any]:
         """Return what the layer is made from."""
         own = {"upscale_factor": self.upscale_factor, "kernel": self.kernel}
@@ -103,6 +120,10 @@ class KeepMeans(layers.Layer):
         """Take phases ``(batch, h, w, s*s)`` and source ``(batch, h, w, 1)``; return phases."""
         phases, source = inputs
         return phases + (source - ops.mean(phases, axis=-1, keepdims=True))
+
+    def compute_output_shape(self, shapes: Any) -> Any:
+        """Return the shape of the phases."""
+        return shapes[0]
 
 
 @keras.saving.register_keras_serializable("geosr")
@@ -199,6 +220,10 @@ class ExpandedConv(layers.Layer):
     def call(self, x: Any) -> Any:
         """Map ``(batch, h, w, in)`` to ``(batch, h - 2, w - 2, filters)``."""
         return ops.conv(x, self.collapsed_kernel(), padding="valid")
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """Take the margin off height and width."""
+        return _resized(shape, 1, self.filters)
 
     def get_config(self) -> dict[str, Any]:
         """Return what the layer is made from."""

@@ -37,6 +37,7 @@ class OpenVinoNetwork:
     ) -> None:
         ov = _openvino()
         self._core = ov.Core()
+        _check_is_onnx(ov, path)
         try:
             model = self._core.read_model(str(path))
         except RuntimeError as error:
@@ -113,6 +114,16 @@ def require_cpu(device: str) -> None:
         )
 
 
+def _check_is_onnx(ov: Any, path: Path) -> None:
+    """Refuse other files: OpenVINO would try all formats that it knows, and not quietly."""
+    onnx = ov.frontend.FrontEndManager().load_by_framework("onnx")
+    if not path.is_file() or not onnx.supported(str(path)):
+        raise ModelFileError(
+            f"{path.name} is no network that OpenVINO can read: it is damaged, or not ONNX.",
+            hint="Export it again as ONNX, opset 11 to 18.",
+        )
+
+
 def _part(ov: Any, model: Any, cut: tuple[str, str]) -> Any:
     """Return the part of a graph between two named tensors as a graph of its own."""
     begin, end = _named_output(model, cut[0]), _named_output(model, cut[1])
@@ -135,6 +146,7 @@ def _named_output(model: Any, name: str) -> Any:
 def _openvino() -> Any:
     try:
         import openvino
+        import openvino.frontend
         import openvino.opset13
     except ImportError as error:
         raise MissingDependencyError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -91,22 +92,32 @@ def load_keras(path: Path) -> Any:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
         ends = len(model.inputs), len(model.outputs)
     except (ValueError, TypeError, KeyError, AttributeError, OSError, BadZipFile) as error:
-        if "Lambda" in str(error):
-            raise ModelFileError(
-                f"{path.name} holds a Lambda layer: Python code that would run here.",
-                hint="Save the network without Lambda layers.",
-            ) from error
-        raise ModelFileError(
-            f"{path.name} cannot be read as a Keras network: {str(error).splitlines()[0][:200]}",
-            hint="It must be a .keras file of a functional or sequential network, of Keras's own "
-            "layers.",
-        ) from error
+        raise _unreadable(path, str(error)) from error
     if ends != (1, 1):
         raise ModelFileError(
             f"{path.name} has {ends[0]} inputs and {ends[1]} outputs.",
             hint="A network for super-resolution has one of each.",
         )
     return model
+
+
+def _unreadable(path: Path, problem: str) -> ModelFileError:
+    """Say in a sentence why Keras did not read a file."""
+    if "`Lambda` layer" in problem:
+        return ModelFileError(
+            f"{path.name} holds a Lambda layer: Python code that would run here.",
+            hint="Save the network without Lambda layers.",
+        )
+    missing = re.search(r"Could not locate (?:class|object|function) '([^']+)'", problem)
+    if missing:
+        return ModelFileError(
+            f"{path.name} holds a layer {missing[1]} that is not one of Keras's own.",
+            hint="Build the network of Keras's own layers, or export it as ONNX.",
+        )
+    return ModelFileError(
+        f"{path.name} cannot be read as a Keras network: {problem.strip().splitlines()[0][:200]}",
+        hint="It must be a .keras file of a functional or sequential network.",
+    )
 
 
 def require_device(device: str) -> str:

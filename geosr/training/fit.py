@@ -131,6 +131,8 @@ class _Run:
         """Put the running mean of the weights in their place for a while."""
         weights = self.trained.get_weights()
         self.optimizer.finalize_variable_values(self.trained.trainable_variables)
+        # As copies: JAX frees a model's arrays after use, and these are the optimizer's, too.
+        self.trained.set_weights(self.trained.get_weights())
         yield
         self.trained.set_weights(weights)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +11,10 @@ from typing import Any
 import keras
 
 from geosr.core.catalog import ModelFacts
-from geosr.core.errors import MissingDependencyError
 from geosr.models.contract import DETAIL_IN, DETAIL_OUT, declared_radius
 from geosr.models.radius import checked_radius
 from geosr.training.history import Row
+from geosr.training.onnx import write_onnx
 from geosr.training.recipe import Recipe
 
 
@@ -37,7 +36,9 @@ def publish(model: keras.Model, recipe: Recipe, history: list[Row], out_dir: Pat
         training=_course(recipe, history),
     )
     model.save(out_dir / files["keras"])
-    export_onnx(model, out_dir / files["onnx"], metadata={"geosr": facts.to_card()})
+    # If the ONNX export fails, what there is has its card already.
+    write_card(replace(facts, files={"keras": files["keras"]}), out_dir)
+    write_onnx(out_dir / files["keras"], out_dir / files["onnx"], card=facts.to_card())
     return write_card(facts, out_dir)
 
 
@@ -50,52 +51,6 @@ def write_card(facts: ModelFacts, folder: Path) -> Path:
     path = folder / f"{facts.name}.json"
     path.write_text(replace(facts, sha256=digests).to_card(), encoding="utf-8")
     return path
-
-
-def export_onnx(model: keras.Model, path: Path, *, metadata: dict[str, str]) -> None:
-    """Write a model of the contract as ONNX, the ends of its trained part by name.
-
-    Raises
-    ------
-    MissingDependencyError
-        If onnx or tf2onnx is not installed.
-    """
-    try:
-        import onnx
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Writing ONNX needs the packages onnx and tf2onnx.",
-            hint='pip install "geosr[tensorflow]"',
-        ) from error
-    signature = keras.InputSpec(shape=(None, None, None, 1), dtype="float32", name="low_resolution")
-    model.export(path, format="onnx", verbose=False, input_signature=[signature])
-    graph = onnx.load(path)
-    _rename(graph.graph, _tensor_names(graph.graph))
-    for key, value in metadata.items():
-        entry = graph.metadata_props.add()
-        entry.key, entry.value = key, value
-    onnx.checker.check_model(graph)
-    onnx.save(graph, path)
-
-
-def _tensor_names(graph: Any) -> dict[str, str]:
-    """Find the ends of the trained part: what the high-pass gives, and what the sum takes."""
-    names = {graph.output[0].name: "high_resolution"}
-    for node in graph.node:
-        if re.search(rf"/{DETAIL_IN}(_\d+)?/sub$", node.name):
-            names[node.output[0]] = DETAIL_IN
-        if re.search(r"/sum(_\d+)?/[Aa]dd", node.name):
-            names[node.input[1]] = DETAIL_OUT
-    return names
-
-
-def _rename(graph: Any, names: dict[str, str]) -> None:
-    for node in graph.node:
-        for ends in (node.input, node.output):
-            for index, name in enumerate(ends):
-                ends[index] = names.get(name, name)
-    for value in (*graph.output, *graph.value_info):
-        value.name = names.get(value.name, value.name)
 
 
 def _course(recipe: Recipe, history: list[Row]) -> dict[str, Any]:
