@@ -20,12 +20,13 @@ from geosr.core.events import (
 from geosr.core.geometry import GeoGrid
 from geosr.core.options import UpscaleKeywords, UpscaleOptions
 from geosr.engine import Tally, run
+from geosr.file_plan import FilePlan, tags_of
 from geosr.io.facts import cache_bytes
 from geosr.io.integrity import check_complete
 from geosr.io.metadata import output_metadata
 from geosr.io.output import RasterWriter, check_output
 from geosr.io.raster import RasterReader
-from geosr.planning import FilePlan, plan_run, tags_of
+from geosr.planning import plan_run
 from geosr.predictors import load_predictor
 
 if TYPE_CHECKING:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -15,122 +13,14 @@ from geosr.core.geometry import GeoGrid, Window
 from geosr.core.options import UpscaleOptions
 from geosr.core.plan import BlockPlan, ResampledPlan, best_tile_size, block_side
 from geosr.engine import Work
+from geosr.file_plan import NETWORK_BYTES, FilePlan, megabytes
 from geosr.foreign import ForeignPredictor, is_model_path, lay_tiles, open_foreign
 from geosr.io.facts import RasterFacts, check_upscalable, read_facts
 from geosr.io.profile import OutputProfile, output_profile, resolve_nodata
 from geosr.io.resolution import choose_factor, target_grid, transform_bounds
-from geosr.predictors import Machinery, settle
+from geosr.predictors import settle
 from geosr.quantise import Target
 from geosr.resample import AreaResampler
-
-BLOCKS_IN_FLIGHT = 5
-"""Blocks in memory at once: one read ahead, two predicted, two written."""
-
-BASE_BYTES = 250 << 20
-"""What Python, GDAL and a runtime take before the first pixel."""
-
-NETWORK_BYTES = 700
-"""What a worker's network takes for each pixel of its tile; measured with geosr-lite."""
-
-
-@dataclass(frozen=True)
-class FilePlan:
-    """What a run will do.
-
-    Attributes
-    ----------
-    source, indexes, window
-        The raster, its bands, and the part of it that is upscaled.
-    model, machinery
-        What predicts, and what it runs on.
-    output
-        The file to be made.
-    blocks
-        Windows to read, predict and write.
-    work
-        How pixels are treated.
-    foreign
-        A network without a card, already opened for its probe; else None.
-    notes
-        What the user should know.
-    """
-
-    source: RasterFacts
-    indexes: tuple[int, ...]
-    window: Window
-    model: ModelFacts
-    machinery: Machinery
-    output: OutputProfile
-    blocks: BlockPlan
-    work: Work
-    foreign: ForeignPredictor | None
-    notes: tuple[str, ...]
-
-    @property
-    def ram_bytes(self) -> int:
-        """Estimate of the peak of resident memory."""
-        itemsize = np.dtype(self.output.dtype).itemsize
-        side = max((block.output for block in _few(self.blocks)), key=lambda w: w.height * w.width)
-        pixels = side.height * side.width * self.output.count
-        kept = itemsize if self.model.exact and not self.work.resampler else 4
-        block = int(pixels * (kept + 12 / self.model.upscale_factor**2))
-        tile = self.blocks.tile_size**2
-        tiles = tile * (NETWORK_BYTES if not self.model.is_kernel else 0)
-        phases = tile * 16 * self.model.upscale_factor**2 * self.model.bands
-        in_flight = min(BLOCKS_IN_FLIGHT, self.blocks.num_blocks)
-        return BASE_BYTES + in_flight * block + self.machinery.workers * (tiles + phases)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the plan as plain values."""
-        size = self.output.grid.pixel_size
-        return {
-            "source": self.source.path,
-            "source_shape": list(self.window.shape),
-            "bands": list(self.indexes),
-            "model": self.model.name,
-            "factor": self.model.upscale_factor,
-            "radius": self.model.radius,
-            "runtime": self.machinery.runtime,
-            "device": self.machinery.device,
-            "precision": self.machinery.precision,
-            "workers": self.machinery.workers,
-            "width": self.output.grid.shape[1],
-            "height": self.output.grid.shape[0],
-            "transform": list(self.output.grid.transform),
-            "bounds": list(self.output.grid.bounds),
-            "pixel_size": list(size),
-            "dtype": self.output.dtype,
-            "nodata": self.output.nodata.value,
-            "creation_options": dict(self.output.creation_options),
-            "blocks": self.blocks.num_blocks,
-            "tiles": self.blocks.num_tiles,
-            "tile_size": self.blocks.tile_size,
-            "ram_bytes": self.ram_bytes,
-            "disk_bytes": self.output.raw_bytes,
-            "notes": list(self.notes),
-        }
-
-    def lines(self) -> tuple[str, ...]:
-        """Return the plan for people."""
-        height, width = self.output.grid.shape
-        before, after = self.source.grid.pixel_size, self.output.grid.pixel_size
-        machinery = self.machinery
-        rows = [
-            ("Source", f"{self.window.width} x {self.window.height}, {len(self.indexes)} bands"),
-            ("Model", f"{self.model.name}, {machinery.runtime}, {machinery.precision}"),
-            ("Output", f"{width} x {height}, {self.output.dtype}"),
-            ("Pixel size", f"{before[0]:g} x {before[1]:g} to {after[0]:g} x {after[1]:g}"),
-            ("Transform", " ".join(f"{value!r}" for value in self.output.grid.transform)),
-            ("Bounds", " ".join(f"{value!r}" for value in self.output.grid.bounds)),
-            (
-                "Work",
-                f"{self.blocks.num_blocks} blocks, {self.blocks.num_tiles} tiles of "
-                f"{self.blocks.tile_size} pixels, {machinery.workers} workers",
-            ),
-            ("Memory", f"about {_megabytes(self.ram_bytes)}"),
-            ("Disk", f"at most {_megabytes(self.output.raw_bytes)}, less what compression saves"),
-        ]
-        return (*(f"{name:<11}{value}" for name, value in rows), *self.notes)
 
 
 def plan_run(src_path: str, options: UpscaleOptions, *, processors: int) -> FilePlan:
@@ -303,8 +193,8 @@ def _check_memory(plan: FilePlan) -> None:
         return
     fitting = int((free / plan.machinery.workers / NETWORK_BYTES) ** 0.5) // 16 * 16
     raise NotEnoughMemoryError(
-        f"Tiles of {plan.blocks.tile_size} pixels need {_megabytes(needed)} of memory; "
-        f"{_megabytes(free)} are free.",
+        f"Tiles of {plan.blocks.tile_size} pixels need {megabytes(needed)} of memory; "
+        f"{megabytes(free)} are free.",
         hint=f"Use --tile-size {max(fitting, 2 * plan.blocks.halo + 1)}, or --workers 1.",
     )
 
@@ -312,36 +202,8 @@ def _check_memory(plan: FilePlan) -> None:
 def free_memory() -> int | None:
     """Return the free memory in bytes; None where the system does not say."""
     try:
-        _pages, _size = os.sysconf("SC_AVPHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            fields = dict(line.split(":") for line in lines)
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        fields = dict(line.split(":") for line in lines)
         return int(fields["MemAvailable"].split()[0]) << 10
-    except (AttributeError, OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError):
         return None
-
-
-def _few(plan: BlockPlan) -> list[Any]:
-    """Return the first block: no other is larger."""
-    return [next(plan.blocks())]
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
-
-
-def tags_of(plan: FilePlan, version: str) -> Mapping[str, str]:
-    """Return what the output's tags say of how it was made."""
-    model = plan.model
-    tags = {
-        "GEOSR_VERSION": version,
-        "GEOSR_MODEL": model.name,
-        "GEOSR_FACTOR": str(model.upscale_factor),
-        "GEOSR_PRECISION": plan.machinery.precision,
-        "GEOSR_CONSISTENCY": "block-mean" if plan.work.consistency else "none",
-        "GEOSR_EXACT": "yes" if model.exact else "no: tiles are blended",
-        "GEOSR_SHA256": model.sha256.get("onnx") or model.sha256.get("keras", ""),
-    }
-    if plan.foreign:
-        tags["GEOSR_PROBE"] = plan.foreign.findings
-        tags["GEOSR_MODEL_RANGE"] = " ".join(map(repr, plan.foreign.model_range or ()))
-    return {name: value for name, value in tags.items() if value}

@@ -34,7 +34,8 @@ def random_networks(tmp_path_factory) -> dict[int, Any]:
     from geosr.models.contract import declared_radius
     from geosr.models.families import build
     from geosr.predictors import Machinery, load_predictor
-    from geosr.training.publish import export_onnx, write_card
+    from geosr.training.onnx import write_onnx
+    from geosr.training.publish import write_card
 
     folder = tmp_path_factory.mktemp("networks")
     predictors = {}
@@ -53,7 +54,8 @@ def random_networks(tmp_path_factory) -> dict[int, Any]:
             files={"onnx": f"{name}.onnx"},
             tensors={"detail_in": "detail_in", "detail_out": "detail_out"},
         )
-        export_onnx(model, folder / f"{name}.onnx", metadata={})
+        model.save(folder / f"{name}.keras")
+        write_onnx(folder / f"{name}.keras", folder / f"{name}.onnx", card=facts.to_card())
         card = write_card(facts, folder).read_text(encoding="utf-8")
         machinery = Machinery("openvino", "cpu", "float32", 2)
         predictors[factor] = load_predictor(

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from geosr.core.catalog import ModelFacts, kernel_facts
-from geosr.core.geometry import Window
 from geosr.core.plan import BlockPlan
 from geosr.engine import Tally, Work, run
 from geosr.predictors import KernelPredictor
@@ -63,7 +62,7 @@ class ArrayWriter:
 class Model:
     """Any function of padded pixels to phases as a `Predictor`."""
 
-    function: Callable[[np.ndarray], np.ndarray]
+    predict: Callable[[np.ndarray], np.ndarray]
     facts: ModelFacts
 
 
@@ -92,14 +91,18 @@ def upscaled(
     nodata: float | None = None,
     hole: float | None = None,
     consistency: bool = True,
-    core: int = 1000,
+    core: int | None = None,
     block_size: int = 1000,
     workers: int = 2,
 ) -> Result:
-    """Run the engine on arrays; ``core`` is the side of a tile without its halo."""
+    """Run the engine on arrays; ``core`` is the side of a tile without its halo.
+
+    Without it there is one tile, of one of a few sizes: networks are compiled for each.
+    """
     s, halo = predictor.facts.upscale_factor, predictor.facts.radius
     kind = dtype or source.dtype.name
     bands, height, width = source.shape
+    core = core or next(n for n in (16, 50, 200, 1000) if n >= max(height, width))
     plan = BlockPlan((height, width), block_size, core + 2 * halo, halo, s, alpha)
     writer = ArrayWriter((bands, height * s, width * s), kind)
     work = Work(Target(kind, nodata, exact=consistency), consistency, hole, None, workers)
@@ -133,7 +136,3 @@ def scene(
     if dtype == "uint8":
         x = x / 40 - 5
     return np.rint(x).astype(dtype) if np.dtype(dtype).kind in "iu" else x.astype(dtype)
-
-
-def whole_window(shape: tuple[int, int]) -> Window:
-    return Window(0, 0, *shape)

@@ -121,9 +121,8 @@ def test_cores_cover_all_and_share_enough(length, core, data):
     data=st.data(),
 )
 def test_shares_sum_to_one_and_belong_to_the_raster(length, block_size, halo, core, data):
-    plan = BlendedPlan(
-        (length, 7), block_size, core + 2 * halo, halo, 3, overlap=data.draw(st.integers(0, core // 2))
-    )  # fmt: skip
+    overlap = data.draw(st.integers(0, core // 2))
+    plan = BlendedPlan((length, 7), block_size, core + 2 * halo, halo, 3, overlap=overlap)
     starts = spread(length, core=core, overlap=plan.overlap)
     whole = shares(plan, Block(Window(0, 0, length, 7), Window(0, 0, 3 * length, 21)), 0)
     for block in plan.blocks():

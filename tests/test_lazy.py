@@ -202,7 +202,7 @@ def test_pixels_are_the_files_with_a_shipped_network(tmp_path, chunks):
         ("convolutions", {}, {}),
         ("convolutions", {"bands": 3}, {}),  # seen together
         ("strided", {}, {}),  # on a grid of two pixels, which chunks need not keep to
-        ("pooled", {}, {"tile_size": 16, "consistency": False}),  # blended tiles
+        ("pooled", {}, {"tile_size": 50, "consistency": False}),  # blended tiles
     ],
 )
 def test_pixels_are_the_files_with_a_users_network(tmp_path, build, facts, options, chunks):
