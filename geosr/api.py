@@ -140,7 +140,52 @@ def plan_file(
 
 
 def upscale(raster: xarray.DataArray, **options: Unpack[UpscaleKeywords]) -> xarray.DataArray:
-    """Super-resolve a DataArray lazily; see `geosr.lazy.upscale_array`."""
+    """Super-resolve an array lazily: pixels are computed when they are asked for.
+
+    They are the very pixels that `upscale_file` writes. Coordinates and transform are those of
+    the finer grid; CRS, nodata, attributes and all other dimensions stay, where rioxarray has
+    them. Each chunk of the source becomes one task, so let chunks be large: 1000 pixels a side
+    and more.
+
+    Parameters
+    ----------
+    raster
+        Rows and columns are ``y`` and ``x``, ``latitude`` and ``longitude``, ``lat`` and ``lon``,
+        or say in their attributes what they are; every other dimension holds bands. Holes are
+        NaN, or the nodata value that ``raster.rio.nodata`` tells.
+    **options
+        See `geosr.core.options.UpscaleOptions`; ``resolution``, ``bounds``,
+        ``creation_options``, ``overwrite`` and ``workers`` are for files. An array opened with
+        ``masked=True`` stays one of floats; with ``dtype`` it is stored as its file was.
+
+    Returns
+    -------
+    xarray.DataArray
+        On dask, with chunks as many times larger as the pixels are smaller; those beyond
+        dask's ``array.chunk-size`` are cut.
+
+    Raises
+    ------
+    GeosrError
+        One of its kinds, with a hint, for each thing that cannot be done.
+
+    Examples
+    --------
+    A part of a cloud-optimised scene, read over HTTP: only the blocks that the part and its
+    surroundings touch are fetched. The finer pixels go to a file chunk by chunk, never all in
+    memory.
+
+    >>> import geosr, rioxarray, threading  # doctest: +SKIP
+    >>> chunks = {"band": -1, "y": 1024, "x": 1024}  # doctest: +SKIP
+    >>> scene = rioxarray.open_rasterio(
+    ...     "https://example.com/scene.tif", chunks=chunks, lock=False
+    ... )  # doctest: +SKIP
+    >>> part = scene.sel(x=slice(437000, 467000), y=slice(5392000, 5362000))  # doctest: +SKIP
+    >>> finer = geosr.upscale(part, upscale_factor=2)  # nothing is read yet  # doctest: +SKIP
+    >>> finer.rio.to_raster(
+    ...     "finer.tif", tiled=True, compress="zstd", lock=threading.Lock()
+    ... )  # doctest: +SKIP
+    """
     from geosr.lazy import upscale_array
 
     return upscale_array(raster, UpscaleOptions(**options))

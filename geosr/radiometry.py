@@ -71,37 +71,42 @@ def fill_holes(x: Floats, valid: Valid, *, reach: int) -> Floats:
         Of the same shape.
     """
     filled: Floats = np.where(valid, x, x.dtype.type(0))
-    known = valid.copy()
-    for band, good in zip(filled, known, strict=True):
-        if good.any():
-            for _ in range(reach):
-                if good.all():
-                    break
-                _fill_ring(band, good)
+    for band, good in zip(filled, valid, strict=True):
+        if good.any() and not good.all():
+            _fill_band(band, good, reach)
     return filled
 
 
-def _fill_ring(band: Floats, good: Valid) -> None:
-    """Fill, in place, the invalid pixels that touch a good one, and call them good."""
-    padded_values = np.pad(band, 1)
-    padded_good = np.pad(good, 1)
-    rows, cols = np.nonzero(~good & _touches(padded_good))
-    total = np.zeros(rows.size, np.float64)
-    count = np.zeros(rows.size, np.int64)
-    for d_row in range(3):
-        for d_col in range(3):
-            near = padded_good[rows + d_row, cols + d_col]
-            total += np.where(near, padded_values[rows + d_row, cols + d_col], 0)
-            count += near
-    band[rows, cols] = (total / count).astype(band.dtype)
-    good[rows, cols] = True
+def _fill_band(band: Floats, good: Valid, reach: int) -> None:
+    """Fill, in place, the holes of one band, which hold 0."""
+    values, known, empty = np.pad(band, 1), np.pad(good, 1), np.pad(~good, 1)
+    line, known_line, empty_line = values.reshape(-1), known.reshape(-1), empty.reshape(-1)
+    pitch = values.shape[1]
+    neighbours = [row * pitch + col for row in (-1, 0, 1) for col in (-1, 0, 1)]
+    ring = np.flatnonzero(_touched(known) & empty)
+    last = np.empty(line.size, np.int64)
+    for _ in range(reach):
+        total = np.zeros(ring.size)
+        count = np.zeros(ring.size, np.int64)
+        for step in neighbours:
+            total += line[ring + step]  # 0 where nothing is known yet
+            count += known_line[ring + step]
+        line[ring] = total / count
+        known_line[ring], empty_line[ring] = True, False
+        around = np.concatenate([ring + step for step in neighbours])
+        around = around[empty_line[around]]
+        turn = np.arange(around.size)
+        last[around] = turn
+        ring = around[last[around] == turn]  # each pixel once
+    band[...] = values[1:-1, 1:-1]
 
 
-def _touches(padded: Valid) -> Valid:
-    """Return which pixels have a good one among their eight neighbours or are good."""
-    rows = padded[:-2] | padded[1:-1] | padded[2:]
-    touching: Valid = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
-    return touching
+def _touched(known: Valid) -> Valid:
+    """Return which pixels have a known one among their neighbours, those at the rim left out."""
+    touched = np.zeros_like(known)
+    rows = known[:-2] | known[1:-1] | known[2:]
+    touched[1:-1, 1:-1] = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+    return touched
 
 
 def high_pass(x: Floats) -> Floats:

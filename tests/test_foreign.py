@@ -78,7 +78,7 @@ def test_the_probe_finds_factor_bands_and_radius(tmp_path, factor, bands, valid,
     found = probe(path, bands=bands)
     assert found.facts.upscale_factor == factor
     assert found.facts.bands == bands
-    assert found.facts.radius == 2
+    assert (found.facts.radius, found.stride) == (2, 1)
     assert found.facts.exact
     assert not found.facts.equivariant  # its first layer has a bias
     assert found.network.layout.form.side == side
@@ -115,7 +115,7 @@ def test_pooling_is_seen_however_weak_it_is(tmp_path):
     assert not probe(networks.pooled(tmp_path / "net.onnx", strength=0.01)).facts.exact
 
 
-def test_a_network_of_stride_2_stands_on_a_grid(tmp_path, upscaled):
+def test_a_network_of_stride_2_stands_on_a_grid(tmp_path, upscaled, monkeypatch):
     path = networks.strided(tmp_path / "net.onnx")
     found = probe(path)
     assert found.stride == 2
@@ -125,6 +125,8 @@ def test_a_network_of_stride_2_stands_on_a_grid(tmp_path, upscaled):
     whole = upscaled(values, path, tile_size=96)
     for tile_size in (18, None):
         np.testing.assert_array_equal(upscaled(values, path, tile_size=tile_size), whole)
+    monkeypatch.setattr("geosr.planning.block_side", lambda *_, **__: 31)
+    np.testing.assert_array_equal(upscaled(values, path, tile_size=18), whole)
     with pytest.raises(OptionError, match="multiple of 2"):
         upscaled(values, path, tile_size=25)
 

@@ -194,6 +194,8 @@ def _lengthened(x: Array, tiles: tuple[Tile, ...], size: int) -> Array:
     """Lengthen a block so that its last tiles are as large as the others."""
     rows = max(tile.core.row_off for tile in tiles) + size - x.shape[1]
     cols = max(tile.core.col_off for tile in tiles) + size - x.shape[2]
+    if rows <= 0 and cols <= 0:
+        return x
     return np.pad(x, ((0, 0), (0, max(rows, 0)), (0, max(cols, 0))), mode="edge")
 
 

@@ -55,7 +55,7 @@ def load_block(block: Block, reader: Reader, halo: int) -> LoadedBlock:
     seen = inner = wide.clip(reader.shape)
     raw, valid = reader.read(seen)
     around = core.grow(2 * halo).clip(reader.shape)
-    if valid is not None and valid.any() and around != seen:
+    if valid is not None and valid.any() and not valid.all() and around != seen:
         raw, valid = reader.read(around)  # filling a hole looks as far again as the network
         seen = around
     x = raw.astype(working_dtype(reader.dtype), copy=True)
