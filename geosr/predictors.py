@@ -122,7 +122,7 @@ def _precision(facts: ModelFacts, options: UpscaleOptions, runtime: str) -> str:
 
 
 def load_predictor(
-    facts: ModelFacts, machinery: Machinery, *, folder: Path = WEIGHTS_DIR
+    facts: ModelFacts, machinery: Machinery, *, folder: Path | None = None
 ) -> KernelPredictor | ContractPredictor:
     """Load a model's weights and make it ready.
 
@@ -133,6 +133,7 @@ def load_predictor(
     """
     if facts.is_kernel:
         return KernelPredictor(facts)
+    folder = folder or Path(facts.folder or WEIGHTS_DIR)
     if machinery.runtime == "openvino":
         return ContractPredictor(facts, _openvino_detail(facts, machinery, folder))
     return ContractPredictor(facts, _tensorflow_detail(facts, machinery, folder))

@@ -513,6 +513,16 @@ def test_ground_control_points_move_with_the_pixels(tmp_path):
     assert "x" not in got.coords
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")  # as it is meant
+def test_files_without_a_transform_get_none(tmp_path):
+    path = write(tmp_path / "source.tif", picture(), transform=None, crs=None)
+    got = geosr.upscale(opened(path), model="nearest", upscale_factor=3)
+    same_place(got, finer_file(path, model="nearest", upscale_factor=3))
+    assert got.rio.transform() == rasterio.Affine.identity()
+    part = geosr.upscale(opened(path)[:, 4:, 8:], model="nearest")
+    np.testing.assert_array_equal(part.x[:3], [8.25, 8.75, 9.25])  # a slice has a place: in it
+
+
 def test_arrays_without_a_place_need_none():
     bare = xarray.DataArray(picture((20, 30)), dims=("y", "x"))
     finer = geosr.upscale(bare, model="bicubic")
@@ -712,6 +722,21 @@ def test_saved_by_rioxarray_it_is_the_file(tmp_path):
         for name in ("transform", "crs", "nodata", "descriptions", "scales", "offsets", "dtypes"):
             assert getattr(own, name) == getattr(its, name), name
         assert own.tags()["SENSOR"] == "invented"
+
+
+ODD = ["rasterio__float_nan", "rasterio__rotated", "rio-tiler__cog_gcps", "rio-tiler__cog_scale"]
+ODD += ["rio-tiler__inverted_lat", "rioxarray__test_rpcs", "rio-cogeo__image_nan"]
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")  # as it is meant
+@pytest.mark.parametrize("name", ODD)
+def test_real_files_come_out_the_same(data_dir, tmp_path, name):
+    path = data_dir / "odd" / f"{name}.tif"
+    geosr.upscale_file(path, tmp_path / "finer.tif", model="bicubic")
+    want = rioxarray.open_rasterio(tmp_path / "finer.tif")
+    got = geosr.upscale(rioxarray.open_rasterio(path), model="bicubic")
+    same_pixels(got, want)
+    same_place(got, want)
 
 
 # --- options ---

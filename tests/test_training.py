@@ -13,7 +13,7 @@ keras = pytest.importorskip("keras", reason="needs geosr[tensorflow]")
 pytest.importorskip("tf2onnx", reason="needs geosr[tensorflow]")
 
 from geosr.core.catalog import ModelFacts  # noqa: E402
-from geosr.core.errors import InputFileError, OptionError  # noqa: E402
+from geosr.core.errors import InputFileError, ModelFileError, OptionError  # noqa: E402
 from geosr.degrade import area  # noqa: E402
 from geosr.training.fit import train  # noqa: E402
 from geosr.training.history import read_history  # noqa: E402
@@ -82,6 +82,22 @@ def test_run_leaves_weights_card_and_history(trained):
     assert (out / "history.png").read_bytes().startswith(b"\x89PNG")
     done = [event["done"] for event in events if event["event"] == "progress"]
     assert done == [1, 2, 3, 4, 5, 6]
+
+
+def test_own_weights_run_by_their_card(trained, images, tmp_path):
+    import geosr
+
+    _, card, _ = trained
+    report = geosr.upscale_file(images / "a.tif", tmp_path / "out.tif", model=str(card))
+    assert report.stats["model"] == "tiny-x2"
+    assert report.stats["consistency_error"] == 0
+    with rasterio.open(tmp_path / "out.tif") as dst:
+        assert dst.shape == (240, 260)
+        assert dst.tags()["GEOSR_MODEL"] == "tiny-x2"
+    with pytest.raises(OptionError, match="makes 2 times the pixels, not 3"):
+        geosr.plan_file(images / "a.tif", model=str(card), upscale_factor=3)
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        geosr.plan_file(images / "a.tif", model="nowhere/net.json")
 
 
 def test_onnx_carries_the_card(trained):

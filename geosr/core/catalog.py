@@ -58,6 +58,8 @@ class ModelFacts:
         Digest of each file, by format.
     tensors
         Names inside the ONNX graph: ``detail_input`` and ``detail_output``, the trained part.
+    folder
+        Where the files lie; empty: where the shipped weights do.
     licence, sources, training, scores
         For the reader of the card.
     """
@@ -76,6 +78,7 @@ class ModelFacts:
     files: Dict[str, str] = field(default_factory=dict)
     sha256: Dict[str, str] = field(default_factory=dict)
     tensors: Dict[str, str] = field(default_factory=dict)
+    folder: str = ""
     licence: str = ""
     summary: str = ""
     sources: Tuple[str, ...] = ()
@@ -154,9 +157,10 @@ def find_model(
     *,
     models: Optional[Iterable[ModelFacts]] = None,
 ) -> ModelFacts:
-    """Return the facts of a model by its name, or by its family and a factor.
+    """Return the facts of a model by its name, by its family and a factor, or by its card.
 
-    Without a factor, a family means x2.
+    Without a factor, a family means x2. A card is the path of the .json file that ``geosr
+    train`` leaves beside the weights.
 
     Raises
     ------
@@ -170,6 +174,8 @@ def find_model(
     >>> find_model("bicubic-x4").upscale_factor
     4
     """
+    if is_card_path(name):
+        return _own_model(name, upscale_factor)
     shipped = shipped_models() if models is None else tuple(models)
     family, _, suffix = name.rpartition("-x")
     if not (family and suffix.isdigit()):
@@ -205,9 +211,38 @@ def factors_of(name: str, *, models: Optional[Iterable[ModelFacts]] = None) -> T
     """
     if name in KERNEL_RADIUS:
         return tuple(KERNEL_FACTORS)
+    if is_card_path(name):
+        return (find_model(name).upscale_factor,)
     shipped = shipped_models() if models is None else tuple(models)
     factors = sorted(facts.upscale_factor for facts in shipped if facts.family == name)
     return tuple(factors) if factors else (find_model(name, models=shipped).upscale_factor,)
+
+
+def is_card_path(name: str) -> bool:
+    """Return whether a model is named by the path of its card.
+
+    >>> is_card_path("runs/mine-x2.json"), is_card_path("geosr-lite-x2")
+    (True, False)
+    """
+    return name.lower().endswith(".json")
+
+
+def _own_model(path: str, upscale_factor: Optional[int]) -> ModelFacts:
+    try:
+        card = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ModelFileError(
+            f"The model card {path} cannot be read: {error.strerror}.",
+            hint="`geosr train` leaves it beside the weights.",
+        ) from error
+    facts = replace(ModelFacts.from_card(card), folder=str(Path(path).resolve().parent))
+    if upscale_factor not in (None, facts.upscale_factor):
+        raise OptionError(
+            f"The model {facts.name} makes {facts.upscale_factor} times the pixels, not "
+            f"{upscale_factor}.",
+            hint="Leave --factor out.",
+        )
+    return facts
 
 
 def _unknown(name: str, known: Iterable[str]) -> UnknownModelError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dask.array
@@ -33,19 +33,24 @@ class Place:
     Attributes
     ----------
     grid
-        Of the array; counts in pixels where nothing gives the place.
+        Of the array; it counts pixels where nothing gives the place.
     mapping
         Name of the coordinate that holds CRS and transform; None if there is none.
-    has_transform
-        Whether a transform says where the pixels lie, besides the coordinates.
     centres
         Names of the 2-D coordinates of a rotated grid, for x and y.
+    is_counted
+        Whether the transform only counts pixels, as rioxarray has it for a file without one.
     """
 
     grid: GeoGrid
     mapping: Hashable | None
-    has_transform: bool
     centres: tuple[Hashable, Hashable] | None
+    is_counted: bool = False
+
+    def finer(self, factor: int) -> GeoGrid:
+        """Return the grid of the upscaled array."""
+        finer = self.grid.upscale(factor)
+        return replace(finer, transform=_IDENTITY) if self.is_counted else finer
 
 
 def read_place(raster: xarray.DataArray, dims: Dims) -> Place:
@@ -65,13 +70,11 @@ def read_place(raster: xarray.DataArray, dims: Dims) -> Place:
     _refuse_others(raster, dims, centres or ())
     grid = GeoGrid(shape, given or _IDENTITY)
     if centres is not None or grid.is_rotated:
-        return Place(_rotated(raster, dims, grid, given, centres), mapping, True, centres)
+        return Place(_rotated(raster, dims, grid, given, centres), mapping, centres)
     a, c = _axis(raster, dims.x, given and (given[0], given[2]))
     e, f = _axis(raster, dims.y, given and (given[4], given[5]))
-    has_place = dims.x in raster.coords or dims.y in raster.coords
-    # rioxarray writes the identity where a file has no transform; it must stay the identity.
-    moved = given is not None and (given != _IDENTITY or has_place)
-    return Place(GeoGrid(shape, (a, 0.0, c, 0.0, e, f)), mapping, moved, None)
+    grid = GeoGrid(shape, (a, 0.0, c, 0.0, e, f))
+    return Place(grid, mapping, None, is_counted=given == grid.transform == _IDENTITY)
 
 
 def placed(
@@ -80,7 +83,7 @@ def placed(
     """Put upscaled pixels where they belong: all coordinates of ``raster``, on the finer grid."""
     along = [name for name, coord in raster.coords.items() if {dims.y, dims.x} & set(coord.dims)]
     kept = raster.coords.to_dataset().drop_vars(along)
-    finer = place.grid.upscale(factor)
+    finer = place.finer(factor)
     coords: dict[Hashable, xarray.Variable] = {
         name: xarray.Variable((name,), centres, raster.coords[name].attrs)
         for name, centres in zip((dims.y, dims.x), _centres(finer), strict=True)
@@ -92,7 +95,7 @@ def placed(
             coords[name] = xarray.Variable((dims.y, dims.x), values, raster.coords[name].attrs)
     if place.mapping is not None:
         old = raster.coords[place.mapping]
-        attrs = _mapping_attrs(old.attrs, finer, factor, place.has_transform)
+        attrs = _mapping_attrs(old.attrs, finer, factor)
         coords[place.mapping] = xarray.Variable(old.dims, old.values, attrs, old.encoding)
     result = xarray.DataArray(data, coords=kept.coords, dims=raster.dims)
     return result.assign_coords(coords).rename(raster.name)  # None too: not the dask array's name
@@ -101,7 +104,7 @@ def placed(
 def renewed(attrs: Mapping[Any, Any], place: Place, factor: int) -> dict[Any, Any]:
     """Return an array's attributes with the place that older rasters have among them."""
     own = dict(attrs)
-    finer = place.grid.upscale(factor)
+    finer = place.finer(factor)
     if "transform" in own:
         own["transform"] = finer.transform
     if "res" in own:
@@ -262,12 +265,10 @@ def _rotated_centres(
     return cols * a + rows * b + x, cols * d + rows * e + y
 
 
-def _mapping_attrs(
-    old: Mapping[Any, Any], grid: GeoGrid, factor: int, has_transform: bool
-) -> dict[Any, Any]:
+def _mapping_attrs(old: Mapping[Any, Any], grid: GeoGrid, factor: int) -> dict[Any, Any]:
     """Return the grid mapping's attributes on the finer grid; the CRS stays as it is."""
     attrs = dict(old)
-    if "GeoTransform" in attrs and has_transform:
+    if "GeoTransform" in attrs:
         a, b, c, d, e, f = grid.transform
         attrs["GeoTransform"] = " ".join(map(str, (c, a, b, f, d, e)))
     if "gcps" in attrs:  # rioxarray keeps ground control points as GeoJSON
