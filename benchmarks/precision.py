@@ -21,7 +21,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from geosr.core.catalog import WEIGHTS_DIR, ModelFacts, shipped_models
 from geosr.predictors import Machinery, load_predictor
 
-TILE = 276
+TILE = 1100
 
 
 def largest_difference(facts: ModelFacts, paths: list[Path]) -> float:

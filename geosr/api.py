@@ -152,7 +152,8 @@ def upscale(raster: xarray.DataArray, **options: Unpack[UpscaleKeywords]) -> xar
     raster
         Rows and columns are ``y`` and ``x``, ``latitude`` and ``longitude``, ``lat`` and ``lon``,
         or say in their attributes what they are; every other dimension holds bands. Holes are
-        NaN, or the nodata value that ``raster.rio.nodata`` tells.
+        NaN, or the nodata value that ``raster.rio.nodata`` tells; a file's mask or alpha band
+        makes them only if it is opened with ``masked=True``.
     **options
         See `geosr.core.options.UpscaleOptions`; ``resolution``, ``bounds``,
         ``creation_options``, ``overwrite`` and ``workers`` are for files. An array opened with

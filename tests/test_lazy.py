@@ -729,6 +729,7 @@ ODD += ["rio-tiler__inverted_lat", "rioxarray__test_rpcs", "rio-cogeo__image_nan
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")  # as it is meant
+@pytest.mark.filterwarnings("ignore:(Scales|Offsets) differ:UserWarning")  # rioxarray's
 @pytest.mark.parametrize("name", ODD)
 def test_real_files_come_out_the_same(data_dir, tmp_path, name):
     path = data_dir / "odd" / f"{name}.tif"

@@ -21,7 +21,7 @@ from geosr.radiometry import keep_means
 Bands = slice | list[int]
 """Places of some bands, from 0."""
 
-STRIP = 1 << 18
+STRIP = 1 << 19
 """Output pixels that are finished at once: few enough for a processor's own cache."""
 
 
