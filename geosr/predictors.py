@@ -150,7 +150,7 @@ def _openvino_detail(
         precision=machinery.precision,
         workers=machinery.workers,
     )
-    return lambda high: network(high[:, None])
+    return lambda high: network.borrow(high[:, None])
 
 
 def _tensorflow_detail(

@@ -28,8 +28,8 @@ def random_networks(tmp_path_factory) -> dict[int, Any]:
 
     Their detail is as strong as a trained network's, or stronger, so that it shows.
     """
-    pytest.importorskip("keras", reason="making a network needs geosr[tensorflow]")
-    pytest.importorskip("tf2onnx", reason="making a network needs geosr[tensorflow]")
+    for needed in ("tensorflow", "keras", "onnx", "tf2onnx"):
+        pytest.importorskip(needed, reason="making a network needs geosr[tensorflow]")
     from geosr.core.catalog import ModelFacts
     from geosr.models.contract import declared_radius
     from geosr.models.families import build
@@ -58,7 +58,5 @@ def random_networks(tmp_path_factory) -> dict[int, Any]:
         write_onnx(folder / f"{name}.keras", folder / f"{name}.onnx", card=facts.to_card())
         card = write_card(facts, folder).read_text(encoding="utf-8")
         machinery = Machinery("openvino", "cpu", "float32", 2)
-        predictors[factor] = load_predictor(
-            ModelFacts.from_card(card), machinery, folder=folder
-        )
+        predictors[factor] = load_predictor(ModelFacts.from_card(card), machinery, folder=folder)
     return predictors

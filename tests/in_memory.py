@@ -125,7 +125,7 @@ def block_means(image: np.ndarray, factor: int) -> np.ndarray:
 def scene(
     shape: tuple[int, int], *, bands: int = 1, dtype: str = "uint16", seed: int = 0
 ) -> np.ndarray:
-    """Return fields with sharp edges, a ramp and noise, between 1000 and 9000 (uint8: 20 to 220)."""
+    """Return fields with sharp edges, a ramp and noise: 1000 to 9000; uint8: 20 to 220."""
     rng = np.random.default_rng(seed)
     height, width = shape
     coarse = rng.uniform(1000, 8000, (bands, height // 7 + 1, width // 7 + 1))

@@ -61,7 +61,8 @@ def test_card_of_a_later_version_is_read():
 
 
 @pytest.mark.parametrize(
-    "card", ["", "{", "[]", '{"name": "x"}', '"text"', '{"name": 1, "family": "f", "radius": "ten"}']
+    "card",
+    ["", "{", "[]", '{"name": "x"}', '"text"', '{"name": 1, "family": "f", "radius": "ten"}'],
 )
 def test_broken_cards_are_refused(card):
     with pytest.raises(ModelFileError):

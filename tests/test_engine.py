@@ -217,7 +217,9 @@ def test_block_means_of_floats_are_kept_to_rounding(random_networks, dtype):
         assert result.tally.consistency_error == pytest.approx(float(error), abs=float(step))
 
 
-@pytest.mark.parametrize(("dtype", "lowest", "highest"), [("uint8", 0, 255), ("int16", -(2**15), 2**15 - 1)])
+@pytest.mark.parametrize(
+    ("dtype", "lowest", "highest"), [("uint8", 0, 255), ("int16", -(2**15), 2**15 - 1)]
+)
 def test_a_smaller_dtype_saturates(dtype, lowest, highest):
     source = np.array([[[-1e9, -40000, -1, 0, 100, 300, 40000, 1e9]]], "float32").repeat(4, axis=1)
     for consistency in (False, True):

@@ -21,7 +21,7 @@ PLAN = BlockPlan(SHAPE, block_size=10, tile_size=9, halo=2, upscale_factor=2)  #
 PATIENCE = 20  # seconds, on a busy machine; all of this takes milliseconds
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """What the ends below fail with."""
 
 
@@ -32,7 +32,9 @@ class Ends:
     fail: str = ""
     after: int = 0
     pause: float = 0.0
-    calls: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("read", "predict", "write"), 0))
+    calls: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("read", "predict", "write"), 0)
+    )
 
     def __post_init__(self):
         self.source = scene(SHAPE)
@@ -54,7 +56,7 @@ class Ends:
             self.threads[name].add(threading.current_thread().name)
             turn = self.calls[name]
         if name == self.fail and turn > self.after:
-            raise Broken(name)
+            raise BrokenError(name)
 
     def read(self, window):
         self.note("read")
@@ -98,7 +100,7 @@ def test_each_stage_has_threads_of_its_own():
 def test_an_error_in_any_thread_ends_all(stage, after):
     ends = Ends(fail=stage, after=after, pause=0.001)
     begun = time.monotonic()
-    with pytest.raises(Broken, match=stage):
+    with pytest.raises(BrokenError, match=stage):
         go(ends)
     assert time.monotonic() - begun < PATIENCE
     assert not threads_of_geosr()
@@ -111,10 +113,10 @@ def test_an_error_in_any_thread_ends_all(stage, after):
 def test_an_error_in_the_caller_s_own_callback_ends_all():
     def refuse(done):
         if done > 5:
-            raise Broken("callback")
+            raise BrokenError("callback")
 
     ends = Ends(pause=0.001)
-    with pytest.raises(Broken, match="callback"):
+    with pytest.raises(BrokenError, match="callback"):
         go(ends, on_tiles=refuse)
     assert not threads_of_geosr()
     assert ends.calls["predict"] < 30
@@ -152,7 +154,7 @@ def test_stopping_while_the_last_block_is_written_counts():
 
 def test_an_error_is_told_rather_than_the_stop_that_follows_it():
     ends = Ends(fail="predict", after=3)
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenError):
         go(ends, should_stop=lambda: False)
 
 

@@ -193,7 +193,9 @@ def test_window_of_a_rotated_grid_holds_the_whole_box(grid, data):
         assert cols.start - 1e-3 <= col <= cols.stop + 1e-3
 
 
-@pytest.mark.parametrize("bounds", [(5, 5, 5, 9), (9, 5, 5, 9), (200, 0, 300, 50), (0, 101, 9, 120)])
+@pytest.mark.parametrize(
+    "bounds", [(5, 5, 5, 9), (9, 5, 5, 9), (200, 0, 300, 50), (0, 101, 9, 120)]
+)
 def test_bounds_that_hold_nothing_are_refused(bounds):
     grid = GeoGrid((10, 10), (10.0, 0.0, 0.0, 0.0, -10.0, 100.0))
     with pytest.raises(BoundsError) as caught:

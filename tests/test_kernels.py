@@ -134,8 +134,11 @@ def test_weights_sum_to_one_and_mirror_each_other(kernel, s):
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@given(value=hnp.from_dtype(np.dtype(np.float32), allow_nan=False, allow_infinity=False),
-       s=st.sampled_from(KERNEL_FACTORS), dtype=st.sampled_from([np.float32, np.float64]))
+@given(
+    value=hnp.from_dtype(np.dtype(np.float32), allow_nan=False, allow_infinity=False),
+    s=st.sampled_from(KERNEL_FACTORS),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
 def test_constant_stays_to_the_last_bit(kernel, value, s, dtype):
     flat = np.full((7, 9), value, dtype) * dtype(1 / 3)
     assert (enlarged(flat, kernel, s) == flat[0, 0]).all()

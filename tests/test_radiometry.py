@@ -159,7 +159,10 @@ def test_filling_does_not_depend_on_the_cut():
     valid = (np.random.default_rng(3).random(x.shape) > 0.97) & disc((60, 60), (30, 30), 14)
     whole = fill_holes(x, valid, reach=reach)
     for row, col in ((20, 25), (35, 30), (0, 40)):
-        rows, cols = slice(max(row - reach, 0), row + 9 + reach), slice(col - reach, col + 9 + reach)
+        rows, cols = (
+            slice(max(row - reach, 0), row + 9 + reach),
+            slice(col - reach, col + 9 + reach),
+        )
         part = fill_holes(x[:, rows, cols], valid[:, rows, cols], reach=reach)
         inner = part[:, row - rows.start :, reach:-reach][:, :9]
         assert np.array_equal(inner, whole[:, row : row + 9, col : col + 9])

@@ -64,7 +64,8 @@ class Predictor(Protocol):
     def predict(self, x: Array) -> Array:
         """Map ``(bands, h + 2 radius, w + 2 radius)`` to phases ``(bands, s*s, h, w)``.
 
-        Both are in the raster's units and of the same float dtype.
+        Both are in the raster's units and of the same float dtype. The caller may change what
+        is returned; the next call from the same thread may, too.
         """
 
 

@@ -76,12 +76,19 @@ class OpenVinoNetwork:
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the network on an array of its own layout."""
+        return self.borrow(x).copy()
+
+    def borrow(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network; what is returned lasts until this thread's next call.
+
+        Memory for a large tile costs a twentieth of the time of a quick network.
+        """
         requests = self._local.__dict__.setdefault("requests", {})
         if x.shape not in requests:
             requests[x.shape] = self._compile(x.shape).create_infer_request()
         request = requests[x.shape]
         request.infer({0: np.ascontiguousarray(x)}, share_inputs=True)
-        output: NDArray[np.float32] = np.array(request.get_output_tensor(0).data)
+        output: NDArray[np.float32] = request.get_output_tensor(0).data
         return output
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
