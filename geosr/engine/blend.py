@@ -104,7 +104,7 @@ class BlendedBlock:
         self._lock = threading.Lock()
         self._waiting: dict[int, list[_Part]] = {}
         self._next, self._num_tiles = 0, len(tiles)
-        self.futures = [pool.submit(self._predict, *numbered) for numbered in enumerate(tiles)]
+        self.futures = [[pool.submit(self._predict, *numbered)] for numbered in enumerate(tiles)]
 
     def _predict(self, number: int, tile: Tile) -> tuple[Counts, float]:
         """Predict a tile and add it up; the last one finishes the block and tells its counts."""

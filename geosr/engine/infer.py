@@ -160,25 +160,25 @@ class RunningBlock:
         self._canvas = Canvas(plan, loaded, work)
         tiles = plan.tiles(loaded.block)
         self._x = _lengthened(loaded.x, tiles, plan.tile_size)
-        self.futures = [pool.submit(self._predict, tile) for tile in tiles]
+        groups = bands_together(len(loaded.x), predictor.facts, plan.alpha)
+        # Each tile's bands apart: a raster of one tile keeps several threads busy, too.
+        self.futures = [
+            [pool.submit(self._predict, tile, bands) for bands in groups] for tile in tiles
+        ]
 
-    def _predict(self, tile: Tile) -> tuple[Counts, float]:
-        """Predict a tile; return what was counted and its consistency error."""
+    def _predict(self, tile: Tile, bands: Bands) -> tuple[Counts, float]:
+        """Predict some bands of a tile; return what was counted and the consistency error."""
         self._stop.check()
         core, size, halo = tile.core, self._plan.tile_size, self._plan.halo
         rows = slice(core.row_off, core.row_off + size)
         cols = slice(core.col_off, core.col_off + size)
-        counts, error = Counts(), 0.0
-        for bands in bands_together(len(self._x), self._predictor.facts, self._plan.alpha):
-            valid = self._canvas.valid(bands, core)
-            if valid is not None and not valid.any():
-                continue  # the canvas gets its holes later
-            patch = self._x[bands, rows, cols]
-            source = patch[:, halo : halo + core.height, halo : halo + core.width]
-            phases = self._predictor.predict(patch)[:, :, : core.height, : core.width]
-            more, off = self._canvas.put(phases, source, bands, core)
-            counts, error = counts + more, max(error, off)
-        return counts, error
+        valid = self._canvas.valid(bands, core)
+        if valid is not None and not valid.any():
+            return Counts(), 0.0  # the canvas gets its holes later
+        patch = self._x[bands, rows, cols]
+        source = patch[:, halo : halo + core.height, halo : halo + core.width]
+        phases = self._predictor.predict(patch)[:, :, : core.height, : core.width]
+        return self._canvas.put(phases, source, bands, core)
 
     def finished(self) -> tuple[Window, Array, Valid | None]:
         """Return where the block goes, its values, and which are valid."""

@@ -95,9 +95,10 @@ def _begun(
 def _wait(
     block: RunningBlock | BlendedBlock, tally: Tally, on_tiles: Callable[[int], None]
 ) -> None:
-    for future in block.futures:
-        counts, error = future.result()
-        tally.counts += counts
-        tally.consistency_error = max(tally.consistency_error, error)
+    for tile in block.futures:
+        for future in tile:
+            counts, error = future.result()
+            tally.counts += counts
+            tally.consistency_error = max(tally.consistency_error, error)
         tally.tiles += 1
         on_tiles(tally.tiles)
