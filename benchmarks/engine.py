@@ -6,8 +6,9 @@ Each figure is a whole process of its own: wall time, CPU time and peak resident
 bare network is the same weights on as many pixels, in tiles of 512 (its convolutions take 6
 more on each side), nothing read and nothing written, start-up left out. The overhead factor is
 the time of ``upscale_file``, from its call to its return with the weights' loading, over that.
-The naive script reads all, runs the whole network on each band at once, and writes all. Rows of one size are measured in turns, so their ratios hold on a noisy
-machine; the best of the turns counts.
+The naive script reads all, runs the whole network on each band at once, and writes all. Rows
+of one size are measured in turns, so their ratios hold on a noisy machine; the best of the
+turns counts.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""runtimes."""
+"""Weights to functions of arrays; nothing else knows a framework."""

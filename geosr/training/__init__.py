@@ -1,1 +1,1 @@
-"""training."""
+"""The training run: patches, losses, checkpoints, finished weights."""
