@@ -92,7 +92,7 @@ _WHAT: tuple[Decorator, ...] = (
         "--model",
         default=DEFAULT_FAMILY,
         show_default=True,
-        help="A name from `geosr models`, or the path of an .onnx or .keras file.",
+        help="A name from `geosr models`, or the path of an .onnx or .keras file or a .json card.",
     ),
     click.option(
         "-f",

@@ -43,7 +43,7 @@ class UpscaleOptions:
     Attributes
     ----------
     model
-        A name from ``geosr models``, or the path of an .onnx or .keras file.
+        A name from ``geosr models``, or the path of an .onnx or .keras file, or of a .json card.
     upscale_factor
         Output pixels per source pixel and side; None: the model's, or 2.
     resolution
