@@ -30,7 +30,7 @@ def lively(architecture: str, factor: int, seed: int = 0) -> keras.Model:
 
 
 def run(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    return np.asarray(model(x.astype("float32")))
+    return keras.ops.convert_to_numpy(model(x.astype("float32")))
 
 
 @pytest.mark.parametrize(("architecture", "factor"), CASES)

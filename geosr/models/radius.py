@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 from geosr.core.catalog import KERNEL_RADIUS
 from geosr.core.errors import ModelFileError
@@ -172,7 +172,8 @@ def probed_radius(model: keras.Model, *, expected: int, draws: int = 4, seed: in
         for row, col in ((side // 2, side // 2), (side // 2 - 1, side // 2 + 1)):
             after = before.copy()
             after[0, row, col, 0] += 50
-            changed = np.asarray(twin(after)) != np.asarray(twin(before))
+            outputs = [ops.convert_to_numpy(twin(image)) for image in (before, after)]
+            changed = outputs[0] != outputs[1]
             reach = max(reach, _farthest(changed[0, :, :, 0], row, col, side))
     return reach
 

@@ -165,7 +165,7 @@ class _Run:
 
     def save(self) -> None:
         """Write the checkpoint beside the old one and put it in its place."""
-        values = {f"v{i}": v.numpy() for i, v in enumerate(self._variables())}
+        values = {f"v{i}": ops.convert_to_numpy(v.value) for i, v in enumerate(self._variables())}
         facts = json.dumps({"recipe": self.recipe.to_dict(), "step": self.step, "s": self.seconds})
         partial = self._checkpoint.with_suffix(".part.npz")
         np.savez(partial, facts=facts, **values)
