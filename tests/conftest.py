@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +61,11 @@ def random_networks(tmp_path_factory) -> dict[int, Any]:
         machinery = Machinery("openvino", "cpu", "float32", 2)
         predictors[factor] = load_predictor(ModelFacts.from_card(card), machinery, folder=folder)
     return predictors
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard_signals() -> None:
+    """Have child processes hear the signals that ``nohup`` or a shell's ``&`` made them ignore."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
