@@ -120,7 +120,9 @@ class _Run:
         )
         # XLA's convolutions are slower than oneDNN's on a processor; JAX knows nothing else.
         jit = keras.backend.backend() == "jax"
-        self.trained.compile(optimizer=self.optimizer, loss=Charbonnier(), jit_compile=jit)
+        self.trained.compile(
+            optimizer=self.optimizer, loss=Charbonnier(recipe.loss_eps), jit_compile=jit
+        )
         self.optimizer.build(self.trained.trainable_variables)
         self.step = 0
         self.seconds = 0.0

@@ -39,7 +39,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the weights of a run."""
+    """Everything that decides the weights of a run.
+
+    ``loss_eps`` is where the Charbonnier loss turns from squared to absolute, as a part of a
+    plane's range: small values leave outliers alone, large ones serve PSNR.
+    """
 
     name: str
     architecture: str
@@ -52,6 +56,7 @@ class Recipe:
     learning_rate: float = 1e-3
     warmup: int = 200
     ema: float = 0.999
+    loss_eps: float = 0.01
     seed: int = 0
     expansion: int = 128
     validate_every: int = 250
