@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
 from geosr import __version__
+from geosr.core.errors import GeosrError
 from geosr.core.events import (
     EventSink,
     log_event,
@@ -21,7 +22,7 @@ from geosr.core.geometry import GeoGrid
 from geosr.core.options import UpscaleKeywords, UpscaleOptions
 from geosr.engine import Tally, run
 from geosr.file_plan import FilePlan, tags_of
-from geosr.io.facts import cache_bytes
+from geosr.io.facts import cache_bytes, check_upscalable, read_facts
 from geosr.io.integrity import check_complete
 from geosr.io.metadata import output_metadata
 from geosr.io.output import RasterWriter, check_output
@@ -194,9 +195,6 @@ def upscale(raster: xarray.DataArray, **options: Unpack[UpscaleKeywords]) -> xar
 
 def describe_raster(src_path: Path) -> dict[str, Any]:
     """Return what geosr sees of a raster, and whether it can upscale it, as plain values."""
-    from geosr.core.errors import GeosrError
-    from geosr.io.facts import check_upscalable, read_facts
-
     facts = read_facts(src_path)
     height, width = facts.grid.shape
     try:
@@ -248,6 +246,7 @@ def _stats(plan: FilePlan, tally: Tally, seconds: float) -> dict[str, Any]:
     source = plan.window.height * plan.window.width * len(plan.indexes) / 1e6
     output = height * width * plan.output.count / 1e6
     error = None if plan.work.resampler else tally.consistency_error
+    placed = plan.source.has_transform
     return {
         "seconds": round(seconds, 3),
         "tiles": tally.tiles,
@@ -260,7 +259,7 @@ def _stats(plan: FilePlan, tally: Tally, seconds: float) -> dict[str, Any]:
         "runtime": plan.machinery.runtime,
         "device": plan.machinery.device,
         "precision": plan.machinery.precision,
-        "pixel_size_before": list(plan.source.grid.pixel_size),
-        "pixel_size": list(plan.output.grid.pixel_size),
+        "pixel_size_before": list(plan.source.grid.pixel_size) if placed else None,
+        "pixel_size": list(plan.output.grid.pixel_size) if placed else None,
         "notes": list(plan.notes),
     }

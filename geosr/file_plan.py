@@ -76,7 +76,7 @@ class FilePlan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain values."""
-        size = self.output.grid.pixel_size
+        grid, placed = self.output.grid, self.source.has_transform
         return {
             "source": self.source.path,
             "source_shape": list(self.window.shape),
@@ -90,9 +90,9 @@ class FilePlan:
             "workers": self.machinery.workers,
             "width": self.output.grid.shape[1],
             "height": self.output.grid.shape[0],
-            "transform": list(self.output.grid.transform),
-            "bounds": list(self.output.grid.bounds),
-            "pixel_size": list(size),
+            "transform": list(grid.transform) if placed else None,
+            "bounds": list(grid.bounds) if placed else None,
+            "pixel_size": list(grid.pixel_size) if placed else None,
             "dtype": self.output.dtype,
             "nodata": self.output.nodata.value,
             "creation_options": dict(self.output.creation_options),
@@ -107,15 +107,12 @@ class FilePlan:
     def lines(self) -> tuple[str, ...]:
         """Return the plan for people."""
         height, width = self.output.grid.shape
-        before, after = self.source.grid.pixel_size, self.output.grid.pixel_size
         machinery = self.machinery
         rows = [
             ("Source", f"{self.window.width} x {self.window.height}, {len(self.indexes)} bands"),
             ("Model", f"{self.model.name}, {machinery.runtime}, {machinery.precision}"),
             ("Output", f"{width} x {height}, {self.output.dtype}"),
-            ("Pixel size", f"{before[0]:g} x {before[1]:g} to {after[0]:g} x {after[1]:g}"),
-            ("Transform", " ".join(f"{value!r}" for value in self.output.grid.transform)),
-            ("Bounds", " ".join(f"{value!r}" for value in self.output.grid.bounds)),
+            *self._place(),
             (
                 "Work",
                 f"{self.blocks.num_blocks} blocks, {self.blocks.num_tiles} tiles of "
@@ -125,6 +122,18 @@ class FilePlan:
             ("Disk", f"at most {megabytes(self.output.raw_bytes)}, less what compression saves"),
         ]
         return (*(f"{name:<11}{value}" for name, value in rows), *self.notes)
+
+    def _place(self) -> list[tuple[str, str]]:
+        """Return where the output lies, for `lines`."""
+        if not self.source.has_transform:
+            return [("Transform", "none, as in the source")]
+        grid, before = self.output.grid, self.source.grid.pixel_size
+        after = grid.pixel_size
+        return [
+            ("Pixel size", f"{before[0]:g} x {before[1]:g} to {after[0]:g} x {after[1]:g}"),
+            ("Transform", " ".join(f"{value!r}" for value in grid.transform)),
+            ("Bounds", " ".join(f"{value!r}" for value in grid.bounds)),
+        ]
 
 
 def tags_of(plan: FilePlan, version: str) -> Mapping[str, str]:

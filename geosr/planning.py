@@ -37,10 +37,10 @@ def plan_run(src_path: str, options: UpscaleOptions, *, processors: int) -> File
     window = _window(source.grid, options)
     grid = source.grid.crop(window)
     foreign = _foreign(options, source, indexes, processors)
-    model = foreign.facts if foreign else _named(options, grid)
+    model = foreign.facts if foreign else _named(options, source, grid)
     _check_bands(model, source, indexes)
     machinery = foreign.machinery if foreign else settle(model, options, processors=processors)
-    out_grid = _output_grid(source, grid, model, options)
+    out_grid = _output_grid(grid, model, options)
     dtype = options.dtype or source.dtypes[indexes[0] - 1]
     nodata = resolve_nodata(source, indexes, dtype=dtype, nodata=options.nodata)
     output = output_profile(
@@ -90,23 +90,21 @@ def _foreign(
     return open_foreign(options, bands=len(indexes) - (alpha is not None), processors=processors)
 
 
-def _named(options: UpscaleOptions, grid: GeoGrid) -> ModelFacts:
+def _named(options: UpscaleOptions, source: RasterFacts, grid: GeoGrid) -> ModelFacts:
     if options.resolution is None:
         return find_model(options.model, options.upscale_factor)
-    _, ratio = target_grid(grid, options.resolution)
-    return find_model(options.model, choose_factor(ratio, factors_of(options.model)))
-
-
-def _output_grid(
-    source: RasterFacts, grid: GeoGrid, model: ModelFacts, options: UpscaleOptions
-) -> GeoGrid:
-    if options.resolution is None:
-        return grid.upscale(model.upscale_factor)
     if not source.has_transform:
         raise OptionError(
             f"{source.path} has no geotransform: its pixels have no size on the ground.",
             hint="Use --factor in place of --resolution.",
         )
+    _, ratio = target_grid(grid, options.resolution)
+    return find_model(options.model, choose_factor(ratio, factors_of(options.model)))
+
+
+def _output_grid(grid: GeoGrid, model: ModelFacts, options: UpscaleOptions) -> GeoGrid:
+    if options.resolution is None:
+        return grid.upscale(model.upscale_factor)
     return target_grid(grid, options.resolution)[0]
 
 

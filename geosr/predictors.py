@@ -178,13 +178,14 @@ def verified_file(facts: ModelFacts, kind: str, folder: Path) -> Path:
     path = folder / (name or "")
     if name is None or not path.is_file():
         raise ModelFileError(
-            f"The {kind} file of {facts.name} is missing.", hint="Install geosr again."
+            f"The {kind} file of {facts.name} is missing.",
+            hint="Install geosr again, or put it beside its card.",
         )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != facts.sha256.get(kind):
         raise ModelFileError(
             f"{path.name} is not the file that its card describes: its SHA-256 is {digest[:12]}…, "
             f"not {facts.sha256.get(kind, 'none')[:12]}….",
-            hint="It was changed or damaged. Install geosr again.",
+            hint="It was changed or damaged. Install geosr again, or train it anew.",
         )
     return path

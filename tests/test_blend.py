@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from in_memory import ArrayReader
 
 from geosr.core.catalog import ModelFacts, kernel_facts
 from geosr.core.errors import PredictionError
@@ -19,32 +20,6 @@ from geosr.predictors import KernelPredictor
 from geosr.quantise import Target
 
 FACTOR = 2
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """An array as a `Reader`."""
-
-    values: np.ndarray
-    valid: np.ndarray | None = None
-    alpha: int | None = None
-
-    @property
-    def shape(self):
-        return self.values.shape[1:]
-
-    @property
-    def dtype(self):
-        return self.values.dtype.name
-
-    @property
-    def count(self):
-        return len(self.values)
-
-    def read(self, window):
-        assert window == window.clip(self.shape)
-        place = window.slices
-        return self.values[:, *place], None if self.valid is None else self.valid[:, *place]
 
 
 class Picture:
@@ -84,7 +59,7 @@ def predicted(values, *, valid=None, predictor=None, work=None, workers=1, alpha
     plan = {"block_size": 1000, "tile_size": 24, "halo": 3, "overlap": 6, **plan}
     plan = BlendedPlan(values.shape[1:], upscale_factor=FACTOR, alpha=alpha, **plan)
     work = work or Work(Target("float32", exact=False), consistency=False)
-    reader = Pixels(values, valid, alpha)
+    reader = ArrayReader(values, valid, alpha)
     picture = Picture(reader, work.target.dtype)
     predictor = predictor or OfTheTile(facts(), plan.halo)
     tally = run(plan, reader, predictor, picture, replace(work, workers=workers))
@@ -171,7 +146,7 @@ def test_what_tiles_agree_on_is_kept():
     values = noise((2, 64, 51))
     kernel = KernelPredictor(kernel_facts("bicubic", FACTOR))
     made = predicted(values, predictor=kernel, halo=2, tile_size=20, overlap=5)
-    reader = Pixels(values)
+    reader = ArrayReader(values)
     picture = Picture(reader, "float32")
     work = Work(Target("float32", exact=False), consistency=False)
     run(BlockPlan((64, 51), 1000, 70, 2, FACTOR), reader, kernel, picture, work)

@@ -10,7 +10,12 @@ import pytest
 import rasterio
 
 import geosr
-from geosr.core.errors import GeosrError, InputFileError, UnsupportedRasterError
+from geosr.core.errors import (
+    GeosrError,
+    InputFileError,
+    OptionError,
+    UnsupportedRasterError,
+)
 
 REFUSED = {
     "damaged/empty.tif": (InputFileError, "is empty"),
@@ -168,3 +173,14 @@ def _same_pixels(src, dst, factor) -> None:
         enlarged = np.where((enlarged == src.nodata) & valid, enlarged + 1, enlarged)
     np.testing.assert_array_equal(after, enlarged)
     assert ((mask_after > 0) == valid).all()
+
+
+def test_without_a_transform_no_size_on_the_ground_is_invented(odd, tmp_path):
+    name, out = odd / "rio-pansharpen__corrupt_image.TIF", tmp_path / "out.tif"
+    plan = geosr.plan_file(name, out, model="bicubic")
+    assert plan.to_dict()["pixel_size"] is None
+    assert any(line.startswith("Transform  none") for line in plan.lines())
+    report = geosr.upscale_file(name, out, model="bicubic")
+    assert report.stats["pixel_size"] is None
+    with pytest.raises(OptionError, match="has no geotransform"):
+        geosr.plan_file(name, out, model="bicubic", resolution="3m", overwrite=True)

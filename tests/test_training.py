@@ -132,6 +132,12 @@ def test_another_seed_gives_other_weights(trained, images, tmp_path):
     assert any(np.abs(a - b).max() > 1e-3 for a, b in pairs)
 
 
+def test_recipe_that_starts_from_missing_weights_says_so(images, tmp_path):
+    recipe = replace(RECIPE, initial=str(tmp_path / "not_there.keras"))
+    with pytest.raises(ModelFileError, match=r"not_there\.keras, which the recipe starts from"):
+        train(recipe, images, tmp_path / "out")
+
+
 def test_checkpoint_of_another_recipe_is_refused(images, tmp_path, trained):
     (tmp_path / "checkpoint.npz").write_bytes((trained[0] / "checkpoint.npz").read_bytes())
     with pytest.raises(OptionError, match="another recipe"):

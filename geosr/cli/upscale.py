@@ -86,7 +86,6 @@ def report_lines(report: UpscaleReport) -> tuple[str, ...]:
     rows = [
         ("Output", report.output),
         ("Size", f"{width} x {height} pixels"),
-        ("Pixel size", f"{before[0]:g} x {before[1]:g} to {after[0]:g} x {after[1]:g}"),
         ("Model", ", ".join(stats[key] for key in ("model", "runtime", "device", "precision"))),
         (
             "Time",
@@ -94,6 +93,9 @@ def report_lines(report: UpscaleReport) -> tuple[str, ...]:
             f"{stats['source_mpx_per_s']:.2f} Mpx/s read",
         ),
     ]
+    if after is not None:
+        sizes = f"{before[0]:g} x {before[1]:g} to {after[0]:g} x {after[1]:g}"
+        rows.insert(2, ("Pixel size", sizes))
     if stats["consistency_error"] is not None:
         error = f"block means differ from the source by at most {stats['consistency_error']:.3g}"
         rows.append(("Fidelity", error))

@@ -16,7 +16,6 @@ from keras import layers
 from geosr.core.catalog import KERNEL_RADIUS
 from geosr.core.errors import ModelFileError
 from geosr.models.layers import (
-    BOX,
     Crop,
     HighPass,
     KeepMeans,
@@ -24,6 +23,7 @@ from geosr.models.layers import (
     PixelShuffle,
     PolyphaseUpsample,
 )
+from geosr.radiometry import BOX
 
 PAD, DETAIL_IN, DETAIL_OUT = "mirror", "detail_in", "detail_out"
 """Names of the layers at which a model is cut open."""

@@ -34,15 +34,21 @@ def finished(model: keras.Model) -> keras.Model:
 def start_from(model: keras.Model, path: str) -> None:
     """Copy the weights of a trained model, layer by layer, where names and shapes agree.
 
-    So x3 and x4 can start from the trunk of x2. Expanded layers take a plain kernel as one of
-    their factors: see `ExpandedConv.set_collapsed`.
+    So x3 and x4 can start from the trunk of x2: from its ``training_form.keras``, whose
+    expanded layers have the same shapes.
 
     Raises
     ------
     ModelFileError
-        If nothing agrees.
+        If the file cannot be read, or nothing agrees.
     """
-    donor = keras.saving.load_model(path, safe_mode=True)
+    try:
+        donor = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError) as error:
+        raise ModelFileError(
+            f"The weights {path}, which the recipe starts from, cannot be read.",
+            hint="Run the recipe that makes them first, from the same folder, or change `initial`.",
+        ) from error
     copied = 0
     for layer in model.layers:
         try:

@@ -15,9 +15,7 @@ from keras import layers, ops
 
 from geosr.core.catalog import KERNEL_RADIUS
 from geosr.kernels import polyphase_weights
-
-BOX = 9
-"""Side of the window whose mean the high-pass takes away, in source pixels."""
+from geosr.radiometry import BOX
 
 
 def _resized(shape: Any, margin: int, bands: int | None) -> Any:

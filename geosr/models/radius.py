@@ -15,7 +15,6 @@ from geosr.core.errors import ModelFileError
 from geosr.kernels import polyphase_weights
 from geosr.models.contract import declared_radius
 from geosr.models.layers import (
-    BOX,
     Crop,
     ExpandedConv,
     HighPass,
@@ -25,6 +24,7 @@ from geosr.models.layers import (
     PixelUnshuffle,
     PolyphaseUpsample,
 )
+from geosr.radiometry import BOX
 
 
 @dataclass(frozen=True)

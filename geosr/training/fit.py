@@ -64,10 +64,8 @@ def train(
     pool, held = load_pools(recipe, data_dir, side=side)
     pairs = validation_pairs(held, recipe)
     run = _Run(recipe, model, out_dir)
-    if recipe.initial:
+    if not (resume and run.restored()) and recipe.initial:
         start_from(model, recipe.initial)
-    if resume:
-        run.restore()
     planes = f"{len(pool.planes)} planes"
     on_event(phase_event(f"Training {recipe.name}: {planes}, {recipe.steps} steps"))
     losses: list[float] = []
@@ -173,8 +171,8 @@ class _Run:
         np.savez(partial, facts=facts, **values)
         partial.replace(self._checkpoint)
 
-    def restore(self) -> None:
-        """Go on from the checkpoint, if there is one.
+    def restored(self) -> bool:
+        """Go on from the checkpoint, if there is one; return whether there was.
 
         Raises
         ------
@@ -182,7 +180,7 @@ class _Run:
             If it was made by another recipe.
         """
         if not self._checkpoint.exists():
-            return
+            return False
         with np.load(self._checkpoint, allow_pickle=False) as saved:
             facts = json.loads(str(saved["facts"]))
             if facts["recipe"] != json.loads(json.dumps(self.recipe.to_dict())):
@@ -194,3 +192,4 @@ class _Run:
                 variable.assign(saved[f"v{i}"])
         self.step, self.seconds = facts["step"], facts["s"]
         self.history = [row for row in read_history(self.out_dir) if row.step <= self.step]
+        return True
