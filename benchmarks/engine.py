@@ -126,8 +126,8 @@ def _bare(src: str, _dst: str, model: str, factor: int) -> float:
     core = 512
     x = np.random.default_rng(0).normal(0, 50, (1, core + 2 * margin, core + 2 * margin))
     x = x.astype("float32")
-    with ThreadPoolExecutor(machinery.workers) as pool:
-        list(pool.map(lambda _: predictor.detail(x), range(machinery.workers)))  # compile
+    with ThreadPoolExecutor(machinery.threads) as pool:
+        list(pool.map(lambda _: predictor.detail(x), range(machinery.threads)))  # compile
         begun = time.monotonic()
         list(pool.map(lambda _: predictor.detail(x).shape, range(-(-pixels // core**2))))
         return time.monotonic() - begun

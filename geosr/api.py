@@ -3,60 +3,25 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
-from geosr import __version__
 from geosr.core.errors import GeosrError
-from geosr.core.events import (
-    EventSink,
-    log_event,
-    no_events,
-    phase_event,
-    progress_event,
-    start_event,
-)
-from geosr.core.geometry import GeoGrid
+from geosr.core.events import EventSink, no_events
 from geosr.core.options import UpscaleKeywords, UpscaleOptions
-from geosr.engine import Tally, run
-from geosr.file_plan import FilePlan, tags_of
-from geosr.io.facts import cache_bytes, check_upscalable, read_facts
-from geosr.io.integrity import check_complete
-from geosr.io.metadata import output_metadata
-from geosr.io.output import RasterWriter, check_output
-from geosr.io.raster import RasterReader
+from geosr.file_plan import FilePlan
+from geosr.file_run import Surroundings, UpscaleReport, run_file
+from geosr.io.facts import check_upscalable, read_facts
+from geosr.io.output import check_output
+from geosr.loaded import LoadedModels
 from geosr.planning import plan_run
-from geosr.predictors import load_predictor
 
 if TYPE_CHECKING:
     import xarray
 
+__all__ = ["UpscaleReport", "describe_raster", "plan_file", "upscale", "upscale_file"]
+
 Path = str | os.PathLike[str]
-
-
-@dataclass(frozen=True)
-class UpscaleReport:
-    """What a run has made.
-
-    Attributes
-    ----------
-    output
-        Path of the file.
-    grid
-        Its pixel grid.
-    stats
-        Plain values: ``seconds`` of the run, ``source_mpx_per_s`` and ``output_mpx_per_s``
-        (pixels of all bands), ``consistency_error`` (largest difference between a block's mean
-        and its source pixel, in the raster's units), ``unresolved`` (blocks that could not be
-        kept exact), ``clamped`` (pixels held inside the dtype's range), ``model``,
-        ``runtime``, ``device``, ``precision``, ``notes``.
-    """
-
-    output: str
-    grid: GeoGrid
-    stats: dict[str, Any]
 
 
 def upscale_file(
@@ -70,7 +35,8 @@ def upscale_file(
     """Super-resolve a raster file into a GeoTIFF on the same footprint.
 
     The output appears under its name once it is complete; a run that fails leaves what was
-    there before.
+    there before. A run that was stopped or killed goes on when it is called again in the same
+    way: see ``resume`` in `geosr.core.options.UpscaleOptions`.
 
     Parameters
     ----------
@@ -93,37 +59,14 @@ def upscale_file(
     >>> import geosr
     >>> geosr.upscale_file("in.tif", "out.tif", upscale_factor=2)  # doctest: +SKIP
     """
-    begun = time.monotonic()
     plan = plan_file(src_path, dst_path, **options)
-    machinery, total = plan.machinery, plan.blocks.num_tiles
-    height, width = plan.output.grid.shape
-    on_event(
-        start_event(
-            version=__version__,
-            device=machinery.device,
-            tiles=total,
-            output_mpx=height * width * plan.output.count / 1e6,
-        )
-    )
-    for note in plan.notes:
-        on_event(log_event("warning", note))
-    check_complete(plan.source, plan.indexes, plan.window)
-    on_event(phase_event("Loading the model"))
-    predictor = plan.foreign or load_predictor(plan.model, machinery)
-    on_event(phase_event("Upscaling"))
-    with _reader(plan) as reader, _writer(plan, dst_path, options) as writer:
-        tally = run(
-            plan.blocks,
-            reader,
-            predictor,
-            writer,
-            plan.work,
-            on_tiles=lambda done: on_event(progress_event(done, total)),
-            should_stop=should_stop,
-        )
-        on_event(phase_event("Finishing the file"))
-    return UpscaleReport(
-        os.fspath(dst_path), plan.output.grid, _stats(plan, tally, time.monotonic() - begun)
+    chosen = UpscaleOptions(**options)
+    return run_file(
+        plan,
+        os.fspath(dst_path),
+        Surroundings(LoadedModels(), on_event, should_stop),
+        overwrite=chosen.overwrite,
+        resume=chosen.resume,
     )
 
 
@@ -135,7 +78,11 @@ def plan_file(
     plan = plan_run(os.fspath(src_path), chosen, processors=os.cpu_count() or 1)
     if dst_path is not None:
         check_output(
-            os.fspath(src_path), dst_path, chosen.overwrite, source_files=plan.source.files
+            os.fspath(src_path),
+            dst_path,
+            chosen.overwrite,
+            source_files=plan.source.files,
+            format=chosen.format,
         )
     return plan
 
@@ -222,44 +169,4 @@ def describe_raster(src_path: Path) -> dict[str, Any]:
         "upscalable": not problem,
         "problem": problem,
         "hint": hint,
-    }
-
-
-def _reader(plan: FilePlan) -> RasterReader:
-    return RasterReader(plan.source, plan.indexes, plan.window)
-
-
-def _writer(plan: FilePlan, dst_path: Path, options: UpscaleKeywords) -> RasterWriter:
-    grids = (plan.source.grid, plan.output.grid)
-    return RasterWriter(
-        dst_path,
-        plan.output,
-        metadata=output_metadata(plan.source.metadata, plan.indexes, plan.window, grids),
-        tags=dict(tags_of(plan, __version__)),
-        overwrite=options.get("overwrite", False),
-        cache_bytes=cache_bytes(plan.source, plan.indexes) + (64 << 20),
-    )
-
-
-def _stats(plan: FilePlan, tally: Tally, seconds: float) -> dict[str, Any]:
-    height, width = plan.output.grid.shape
-    source = plan.window.height * plan.window.width * len(plan.indexes) / 1e6
-    output = height * width * plan.output.count / 1e6
-    error = None if plan.work.resampler else tally.consistency_error
-    placed = plan.source.has_transform
-    return {
-        "seconds": round(seconds, 3),
-        "tiles": tally.tiles,
-        "source_mpx_per_s": round(source / seconds, 3),
-        "output_mpx_per_s": round(output / seconds, 3),
-        "consistency_error": error,
-        "unresolved": tally.counts.unresolved,
-        "clamped": tally.counts.clamped,
-        "model": plan.model.name,
-        "runtime": plan.machinery.runtime,
-        "device": plan.machinery.device,
-        "precision": plan.machinery.precision,
-        "pixel_size_before": list(plan.source.grid.pixel_size) if placed else None,
-        "pixel_size": list(plan.output.grid.pixel_size) if placed else None,
-        "notes": list(plan.notes),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +71,7 @@ class FilePlan:
         tiles = tile * (NETWORK_BYTES if not self.model.is_kernel else 0)
         phases = tile * 16 * self.model.upscale_factor**2 * self.model.bands
         in_flight = min(BLOCKS_IN_FLIGHT, self.blocks.num_blocks)
-        return BASE_BYTES + in_flight * block + self.machinery.workers * (tiles + phases)
+        return BASE_BYTES + in_flight * block + self.machinery.threads * (tiles + phases)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain values."""
@@ -87,7 +86,7 @@ class FilePlan:
             "runtime": self.machinery.runtime,
             "device": self.machinery.device,
             "precision": self.machinery.precision,
-            "workers": self.machinery.workers,
+            "threads": self.machinery.threads,
             "width": self.output.grid.shape[1],
             "height": self.output.grid.shape[0],
             "transform": list(grid.transform) if placed else None,
@@ -116,7 +115,7 @@ class FilePlan:
             (
                 "Work",
                 f"{self.blocks.num_blocks} blocks, {self.blocks.num_tiles} tiles of "
-                f"{self.blocks.tile_size} pixels, {machinery.workers} workers",
+                f"{self.blocks.tile_size} pixels, {machinery.threads} threads",
             ),
             ("Memory", f"about {megabytes(self.ram_bytes)}"),
             ("Disk", f"at most {megabytes(self.output.raw_bytes)}, less what compression saves"),
@@ -134,24 +133,6 @@ class FilePlan:
             ("Transform", " ".join(f"{value!r}" for value in grid.transform)),
             ("Bounds", " ".join(f"{value!r}" for value in grid.bounds)),
         ]
-
-
-def tags_of(plan: FilePlan, version: str) -> Mapping[str, str]:
-    """Return what the output's tags say of how it was made."""
-    model = plan.model
-    tags = {
-        "GEOSR_VERSION": version,
-        "GEOSR_MODEL": model.name,
-        "GEOSR_FACTOR": str(model.upscale_factor),
-        "GEOSR_PRECISION": plan.machinery.precision,
-        "GEOSR_CONSISTENCY": "block-mean" if plan.work.consistency else "none",
-        "GEOSR_EXACT": "yes" if model.exact else "no: tiles are blended",
-        "GEOSR_SHA256": model.sha256.get("onnx") or model.sha256.get("keras", ""),
-    }
-    if plan.foreign:
-        tags["GEOSR_PROBE"] = plan.foreign.findings
-        tags["GEOSR_MODEL_RANGE"] = " ".join(map(repr, plan.foreign.model_range or ()))
-    return {name: value for name, value in tags.items() if value}
 
 
 def megabytes(size: int) -> str:

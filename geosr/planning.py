@@ -50,9 +50,10 @@ def plan_run(src_path: str, options: UpscaleOptions, *, processors: int) -> File
         dtype=dtype,
         nodata=nodata,
         creation_options=options.creation_options,
+        format=options.format,
     )
     work = _work(source.dtypes[indexes[0] - 1], grid, model, output, options)
-    work = replace(work, workers=machinery.workers)
+    work = replace(work, threads=machinery.threads)
     alpha = _alpha(source, indexes)
     if foreign:
         blocks = _foreign_blocks(foreign, grid, output, options.tile_size, alpha)
@@ -186,14 +187,14 @@ def _foreign_blocks(
 def _check_memory(plan: FilePlan) -> None:
     """Refuse tiles that do not fit into the memory that is free."""
     free = free_memory()
-    needed = plan.machinery.workers * plan.blocks.tile_size**2 * NETWORK_BYTES
+    needed = plan.machinery.threads * plan.blocks.tile_size**2 * NETWORK_BYTES
     if free is None or plan.model.is_kernel or needed <= free:
         return
-    fitting = int((free / plan.machinery.workers / NETWORK_BYTES) ** 0.5) // 16 * 16
+    fitting = int((free / plan.machinery.threads / NETWORK_BYTES) ** 0.5) // 16 * 16
     raise NotEnoughMemoryError(
         f"Tiles of {plan.blocks.tile_size} pixels need {megabytes(needed)} of memory; "
         f"{megabytes(free)} are free.",
-        hint=f"Use --tile-size {max(fitting, 2 * plan.blocks.halo + 1)}, or --workers 1.",
+        hint=f"Use --tile-size {max(fitting, 2 * plan.blocks.halo + 1)}, or --threads 1.",
     )
 
 

@@ -31,7 +31,7 @@ class Machinery:
     runtime: str
     device: str
     precision: str
-    workers: int
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def settle(facts: ModelFacts, options: UpscaleOptions, *, processors: int) -> Ma
     OptionError
         If two options contradict each other.
     """
-    workers = options.workers or processors
+    threads = options.threads or processors
     if facts.is_kernel:
         if options.device == "gpu" or options.runtime != "auto" or options.precision == "bfloat16":
             raise OptionError(
@@ -83,9 +83,9 @@ def settle(facts: ModelFacts, options: UpscaleOptions, *, processors: int) -> Ma
                 "own precision.",
                 hint="Leave --device, --runtime and --precision out.",
             )
-        return Machinery("numpy", "cpu", "float32", workers)
+        return Machinery("numpy", "cpu", "float32", threads)
     runtime, device = _runtime_and_device(facts, options)
-    return Machinery(runtime, device, _precision(facts, options, runtime), workers)
+    return Machinery(runtime, device, _precision(facts, options, runtime), threads)
 
 
 def _runtime_and_device(facts: ModelFacts, options: UpscaleOptions) -> tuple[str, str]:
@@ -148,7 +148,7 @@ def _openvino_detail(
         verified_file(facts, "onnx", folder),
         cut=(facts.tensors["detail_in"], facts.tensors["detail_out"]),
         precision=machinery.precision,
-        workers=machinery.workers,
+        threads=machinery.threads,
     )
     return lambda high: network.borrow(high[:, None])
 

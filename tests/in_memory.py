@@ -49,6 +49,12 @@ class ArrayWriter:
         self.valid = np.ones(shape, bool)
         self.hits = np.zeros(shape[1:], int)
 
+    def encode(self, block, values, valid):
+        return values, valid
+
+    def commit(self, block, encoded, note):
+        self.write(block.output, *encoded)
+
     def write(self, window, values, valid):
         assert values.dtype == self.values.dtype
         assert values.shape[1:] == window.shape
@@ -93,7 +99,7 @@ def upscaled(
     consistency: bool = True,
     core: int | None = None,
     block_size: int = 1000,
-    workers: int = 2,
+    threads: int = 2,
 ) -> Result:
     """Run the engine on arrays; ``core`` is the side of a tile without its halo.
 
@@ -105,7 +111,7 @@ def upscaled(
     core = core or next(n for n in (16, 50, 200, 1000) if n >= max(height, width))
     plan = BlockPlan((height, width), block_size, core + 2 * halo, halo, s, alpha)
     writer = ArrayWriter((bands, height * s, width * s), kind)
-    work = Work(Target(kind, nodata, exact=consistency), consistency, hole, None, workers)
+    work = Work(Target(kind, nodata, exact=consistency), consistency, hole, None, threads)
     tally = run(plan, ArrayReader(source, valid, alpha), predictor, writer, work)
     assert (writer.hits == 1).all()
     assert tally.tiles == plan.num_tiles

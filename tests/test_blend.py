@@ -30,9 +30,12 @@ class Picture:
         self.values = np.zeros((reader.count, height * FACTOR, width * FACTOR), dtype)
         self.hits = np.zeros(self.values.shape[1:], int)
 
-    def write(self, window, values, valid):
-        self.values[:, *window.slices] = values
-        self.hits[window.slices] += 1
+    def encode(self, block, values, valid):
+        return values
+
+    def commit(self, block, values, note):
+        self.values[:, *block.output.slices] = values
+        self.hits[block.output.slices] += 1
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def facts(bands=1):
     return ModelFacts("of-the-tile", "of-the-tile", FACTOR, 0, bands=bands, exact=False)
 
 
-def predicted(values, *, valid=None, predictor=None, work=None, workers=1, alpha=None, **plan):
+def predicted(values, *, valid=None, predictor=None, work=None, threads=1, alpha=None, **plan):
     """Return a raster upscaled through blended tiles."""
     plan = {"block_size": 1000, "tile_size": 24, "halo": 3, "overlap": 6, **plan}
     plan = BlendedPlan(values.shape[1:], upscale_factor=FACTOR, alpha=alpha, **plan)
@@ -62,7 +65,7 @@ def predicted(values, *, valid=None, predictor=None, work=None, workers=1, alpha
     reader = ArrayReader(values, valid, alpha)
     picture = Picture(reader, work.target.dtype)
     predictor = predictor or OfTheTile(facts(), plan.halo)
-    tally = run(plan, reader, predictor, picture, replace(work, workers=workers))
+    tally = run(plan, reader, predictor, picture, replace(work, threads=threads))
     assert tally.tiles == plan.num_tiles
     assert (picture.hits == 1).all()
     return picture.values
@@ -126,8 +129,8 @@ def test_blocks_and_workers_do_not_show(shape, dtype):
     work = Work(Target(dtype))
     for good in (None, valid):
         whole = predicted(values, valid=good, work=work)
-        for block_size, workers in ((8, 1), (17, 3), (32, 2), (1000, 4)):
-            options = {"block_size": block_size, "workers": workers}
+        for block_size, threads in ((8, 1), (17, 3), (32, 2), (1000, 4)):
+            options = {"block_size": block_size, "threads": threads}
             made = predicted(values, valid=good, work=work, **options)
             np.testing.assert_array_equal(made, whole)
 
@@ -241,4 +244,4 @@ def test_a_broken_network_is_refused():
             return super().predict(x) * np.float32(np.nan)
 
     with pytest.raises(PredictionError, match="NaN or infinity"):
-        predicted(noise((1, 50, 60)), predictor=Broken(facts(), 3), workers=2)
+        predicted(noise((1, 50, 60)), predictor=Broken(facts(), 3), threads=2)

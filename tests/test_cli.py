@@ -99,7 +99,7 @@ def test_the_options_are_the_keywords_of_upscale_file(api):
             ["--device", "cpu", "--precision", "float32", "--runtime", "openvino"],
             {"device": "cpu", "precision": "float32", "runtime": "openvino"},
         ),
-        (["--workers", "3"], {"workers": 3}),
+        (["--threads", "3"], {"threads": 3}),
         (["--no-consistency"], {"consistency": False}),
         (["--model-range", "-1", "10000"], {"model_range": (-1.0, 10000.0)}),
     ],

@@ -106,11 +106,11 @@ def test_tiles_do_not_change_the_shipped_network_s_bits(precision):
         assert np.array_equal(result.values, expected), (core, block_size)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
-def test_workers_do_not_change_a_bit(random_networks, workers):
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_workers_do_not_change_a_bit(random_networks, threads):
     source = scene((40, 37), bands=3)
-    expected = upscaled(source, random_networks[2], workers=2).values
-    result = upscaled(source, random_networks[2], core=9, block_size=20, workers=workers)
+    expected = upscaled(source, random_networks[2], threads=2).values
+    result = upscaled(source, random_networks[2], core=9, block_size=20, threads=threads)
     assert np.array_equal(result.values, expected)
 
 

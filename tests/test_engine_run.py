@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from in_memory import ArrayReader, ArrayWriter, Model, facts, kernel, scene, upscaled
 
-from geosr.core.errors import CancelledError, PredictionError
+from geosr.core.errors import CancelledError, NotEnoughMemoryError, PredictionError
 from geosr.core.plan import BlockPlan
 from geosr.engine import Work, run
 from geosr.predictors import KernelPredictor
@@ -33,7 +33,7 @@ class Ends:
     after: int = 0
     pause: float = 0.0
     calls: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("read", "predict", "write"), 0)
+        default_factory=lambda: dict.fromkeys(("read", "predict", "encode", "write"), 0)
     )
 
     def __post_init__(self):
@@ -67,13 +67,17 @@ class Ends:
         time.sleep(self.pause)
         return self.kernel.predict(x)
 
-    def write(self, window, values, valid):
+    def encode(self, block, values, valid):
+        self.note("encode")
+        return values, valid
+
+    def commit(self, block, encoded, note):
         self.note("write")
-        self.picture.write(window, values, valid)
+        self.picture.write(block.output, *encoded)
 
 
 def go(ends, **callbacks):
-    work = Work(Target("uint16", exact=False), consistency=False, workers=2)
+    work = Work(Target("uint16", exact=False), consistency=False, threads=2)
     return run(PLAN, ends, ends, ends, work, **callbacks)
 
 
@@ -84,19 +88,20 @@ def threads_of_geosr():
 def test_each_stage_has_threads_of_its_own():
     ends, told = Ends(), []
     tally = go(ends, on_tiles=told.append)
-    assert ends.calls == {"read": 36, "predict": 144, "write": 36}
+    assert ends.calls == {"read": 36, "predict": 144, "encode": 36, "write": 36}
     assert told == list(range(1, 145))
     assert tally.tiles == 144
     assert (ends.picture.hits == 1).all()
     names = ends.threads
     assert names["read"] == {"geosr-read_0"}
     assert names["predict"] <= {"geosr-predict_0", "geosr-predict_1"}
-    assert names["write"] == {"geosr-write_0"}
+    assert names["encode"] <= {"geosr-encode_0", "geosr-encode_1"}
+    assert names["write"] == {"geosr-store_0"}
     assert not threads_of_geosr()
 
 
 @pytest.mark.parametrize("after", [0, 1, 7])
-@pytest.mark.parametrize("stage", ["read", "predict", "write"])
+@pytest.mark.parametrize("stage", ["read", "predict", "encode", "write"])
 def test_an_error_in_any_thread_ends_all(stage, after):
     ends = Ends(fail=stage, after=after, pause=0.001)
     begun = time.monotonic()
@@ -158,7 +163,7 @@ def test_an_error_is_told_rather_than_the_stop_that_follows_it():
         go(ends, should_stop=lambda: False)
 
 
-@pytest.mark.parametrize("slow", ["read", "predict", "write"])
+@pytest.mark.parametrize("slow", ["read", "predict", "encode", "commit"])
 def test_no_more_than_five_blocks_are_in_memory(slow):
     ends = Ends()
     most = {"ahead": 0}
@@ -173,11 +178,58 @@ def test_no_more_than_five_blocks_are_in_memory(slow):
 
         return watched
 
-    for name in ("read", "predict", "write"):
+    for name in ("read", "predict", "encode", "commit"):
         setattr(ends, name, watch(name, getattr(ends, name)))
     go(ends)
     # the write under way is counted as done, and the one after it is ready: 5 and that one
     assert most["ahead"] <= 6
+
+
+@pytest.mark.parametrize("done", [{0}, {35}, {3, 4, 5, 20}, set(range(36)), set(range(30))])
+def test_blocks_that_are_done_are_left_out(done):
+    ends, told = Ends(), []
+    tally = go(ends, done=done, on_tiles=told.append)
+    missing = np.zeros((120, 120), int)
+    for block in PLAN.blocks():
+        missing[block.output.slices] = block.number not in done
+    assert np.array_equal(ends.picture.hits, missing)
+    assert tally.tiles == 4 * (36 - len(done)) == len(told)
+
+
+@dataclass
+class Cramped:
+    """A kernel that has no memory for patches of more than ``most`` pixels a side."""
+
+    most: int
+    kernel: KernelPredictor = field(default_factory=lambda: kernel("bicubic", 2))
+    seen: set[tuple[int, int]] = field(default_factory=set)
+
+    facts = property(lambda self: self.kernel.facts)
+
+    def predict(self, x):
+        self.seen.add(x.shape[1:])
+        if max(x.shape[1:]) > self.most:
+            raise MemoryError
+        return self.kernel.predict(x)
+
+
+@pytest.mark.parametrize("core", [64, 63, 50])
+@pytest.mark.parametrize("most", [40, 25, 21])
+def test_a_tile_without_memory_is_halved_and_nothing_changes(core, most):
+    source = scene((130, 90), bands=2)
+    valid = np.ones(source.shape, bool)
+    valid[:, 30:60, 5:33] = False
+    expected = upscaled(source, kernel("bicubic", 2), valid=valid, core=core)
+    cramped = Cramped(most)
+    result = upscaled(source, cramped, valid=valid, core=core)
+    assert max(max(shape) for shape in cramped.seen) > most  # it was refused at first
+    assert np.array_equal(result.values, expected.values)
+    assert result.tally.counts == expected.tally.counts
+
+
+def test_no_memory_for_the_smallest_tile_is_said():
+    with pytest.raises(NotEnoughMemoryError, match="tile of 8 x 8 pixels"):
+        upscaled(scene((64, 64)), Cramped(10), core=64)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -194,8 +246,9 @@ def test_a_network_that_returns_no_picture_is_refused(value, dtype, consistency)
     source[0, 17, 25] = 9000
     model = Model(broken, facts(2, radius=1))
     with pytest.raises(PredictionError) as caught:
-        upscaled(source, model, core=6, consistency=consistency, workers=1)
+        upscaled(source, model, core=6, consistency=consistency, threads=1)
     assert "row 12, column 24" in caught.value.message
+    assert "block " in caught.value.message
     assert caught.value.hint
 
 

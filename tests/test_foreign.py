@@ -55,7 +55,7 @@ def upscaled(tmp_path):
 
     def upscaled(values, network, *, nodata=None, **options):
         source = write(tmp_path / "in.tif", values, nodata=nodata)
-        options = {"model": str(network), "overwrite": True, "workers": 2, **options}
+        options = {"model": str(network), "overwrite": True, "threads": 2, **options}
         geosr.upscale_file(source, tmp_path / "out.tif", **options)
         return read(tmp_path / "out.tif")
 
@@ -188,7 +188,7 @@ def test_tiles_do_not_show(tmp_path, upscaled, shape, consistency):
     path = networks.convolutions(tmp_path / "net.onnx", bands=shape[0], factor=2)
     values = noise(shape)
     options = {"consistency": consistency, "model_range": (0.0, 10000.0)}
-    whole = upscaled(values, path, tile_size=100, workers=1, **options)
+    whole = upscaled(values, path, tile_size=100, threads=1, **options)
     assert len(np.unique(whole)) > 10
     for tile_size in (9, 31, None):
         np.testing.assert_array_equal(upscaled(values, path, tile_size=tile_size, **options), whole)
@@ -258,7 +258,7 @@ def test_an_inexact_network_is_blended_whatever_the_blocks(tmp_path, upscaled, m
     options = {"consistency": False, "tile_size": side or 64}
     whole = upscaled(values, path, **options)
     monkeypatch.setattr("geosr.planning.block_side", lambda *_, **__: 48)
-    np.testing.assert_array_equal(upscaled(values, path, **options, workers=1), whole)
+    np.testing.assert_array_equal(upscaled(values, path, **options, threads=1), whole)
     monkeypatch.undo()
     monkeypatch.setattr("geosr.foreign.tiles.OVERLAP", 0)
     cut = upscaled(values, path, **options)

@@ -54,10 +54,10 @@ def test_network_is_the_same(runtime, tmp_path):
 def test_tiles_that_do_not_fit_into_memory_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("geosr.planning.free_memory", lambda: 64 << 20)
     with pytest.raises(NotEnoughMemoryError, match="Tiles of 1000 pixels need") as caught:
-        geosr.upscale_file(SCENE, tmp_path / "out.tif", tile_size=1000, workers=2)
+        geosr.upscale_file(SCENE, tmp_path / "out.tif", tile_size=1000, threads=2)
     fitting = int(caught.value.hint.split()[2].rstrip(","))
     assert 100 < fitting < 300
-    geosr.upscale_file(SCENE, tmp_path / "out.tif", tile_size=fitting, workers=2)
+    geosr.upscale_file(SCENE, tmp_path / "out.tif", tile_size=fitting, threads=2)
     assert [path.name for path in tmp_path.iterdir()] == ["out.tif"]
 
 

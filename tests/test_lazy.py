@@ -358,7 +358,7 @@ def test_a_process_loads_the_model_once(monkeypatch):
     loads = []
 
     def slow(facts, machinery):
-        loads.append(machinery.workers)
+        loads.append(machinery.threads)
         time.sleep(0.1)
         return Wide()
 

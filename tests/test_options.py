@@ -30,6 +30,7 @@ def test_defaults_leave_the_choice_open():
         ({"upscale_factor": -2}, "-2"),
         ({"bounds_crs": "EPSG:4326"}, "bounds"),
         ({"workers": 0}, "0"),
+        ({"threads": 0}, "0"),
         ({"model_range": (1, 1)}, "1 1"),
         ({"model_range": (5, 2)}, "5 2"),
         ({"indexes": (1, 2, 1)}, "1, 2, 1"),

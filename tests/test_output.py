@@ -21,7 +21,7 @@ from geosr.core.geometry import GeoGrid, Window
 from geosr.io.facts import read_facts
 from geosr.io.metadata import output_metadata
 from geosr.io.opening import open_raster
-from geosr.io.output import RasterWriter, check_output
+from geosr.io.output import check_output
 from geosr.io.profile import output_profile, resolve_nodata
 from geosr.io.raster import RasterReader
 

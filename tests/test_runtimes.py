@@ -135,7 +135,7 @@ def test_auto_takes_bfloat16_only_where_the_card_allows(monkeypatch):
     options = UpscaleOptions(device="cpu")
     for error, precision in ((None, "float32"), (0.4, "bfloat16"), (7.0, "float32")):
         machinery = settle(replace(facts, bfloat16_error=error), options, processors=3)
-        assert (machinery.precision, machinery.runtime, machinery.workers) == (
+        assert (machinery.precision, machinery.runtime, machinery.threads) == (
             precision,
             "openvino",
             3,

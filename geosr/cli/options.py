@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from geosr.core.catalog import DEFAULT_FAMILY
-from geosr.core.options import DEVICES, DTYPES, PRECISIONS, RUNTIMES
+from geosr.core.options import DEVICES, DTYPES, FORMATS, PRECISIONS, RUNTIMES
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -156,7 +156,18 @@ _HOW: tuple[Decorator, ...] = (
         help="What runs the network.",
     ),
     click.option(
-        "--workers", type=int, metavar="N", help="Threads of the network.  [default: all cores]"
+        "--threads",
+        type=int,
+        metavar="N",
+        help="Threads of the network in each process.  [default: all cores]",
+    ),
+    click.option(
+        "--workers", type=int, metavar="N", help="Processes of this machine that share the work."
+    ),
+    click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Dask scheduler whose workers share the work, such as tcp://10.0.0.1:8786.",
     ),
     click.option(
         "--consistency/--no-consistency",
@@ -189,6 +200,13 @@ _OUTPUT: tuple[Decorator, ...] = (
         help="Of the output; nan is allowed.  [default: the input's]",
     ),
     click.option(
+        "--format",
+        type=click.Choice(FORMATS),
+        default="cog",
+        show_default=True,
+        help="Cloud-optimised GeoTIFF with overviews, any other GeoTIFF, or Zarr.",
+    ),
+    click.option(
         "--co",
         "--profile",
         "creation_options",
@@ -198,6 +216,12 @@ _OUTPUT: tuple[Decorator, ...] = (
         help="GDAL's creation option for GeoTIFF, such as COMPRESS=DEFLATE; repeat it.",
     ),
     click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there."),
+    click.option(
+        "--resume/--no-resume",
+        default=True,
+        show_default=True,
+        help="Go on with what a stopped run of the same command left.",
+    ),
 )
 
 _VERBOSITY: tuple[Decorator, ...] = (

@@ -13,7 +13,7 @@ from geosr.cli.session import EventCommand, Session, command_session
 from geosr.cli.stopping import StopSteps
 from geosr.core.events import result_event
 from geosr.core.options import UpscaleKeywords
-from geosr.io.leftovers import remove_parts
+from geosr.io.claim import remove_own
 
 if TYPE_CHECKING:
     from geosr.api import UpscaleReport
@@ -48,7 +48,7 @@ def upscale(
 
     The exit status is 0 if done, 1 if it failed or was stopped, 2 if it was used wrongly.
     """
-    steps = StopSteps(before_exit=partial(remove_parts, dst_path))
+    steps = StopSteps(before_exit=partial(remove_own, dst_path))
     verbosity = -1 if quiet else verbose
     with command_session(progress, verbosity, with_stdin=exit_with_stdin, steps=steps) as session:
         if dry_run:

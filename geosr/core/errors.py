@@ -82,6 +82,12 @@ class OutputError(GeosrError, OSError):
     __str__ = GeosrError.__str__
 
 
+class OutputBusyError(OutputError):
+    """Another run is writing the output."""
+
+    code = "output.busy"
+
+
 class UnknownModelError(OptionError):
     """No model has this name."""
 

@@ -11,6 +11,7 @@ from .geometry import Bounds
 DEVICES = ("auto", "cpu", "gpu")
 PRECISIONS = ("auto", "float32", "bfloat16")
 RUNTIMES = ("auto", "openvino", "tensorflow")
+FORMATS = ("cog", "gtiff", "zarr")
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 
 
@@ -26,12 +27,16 @@ class UpscaleKeywords(TypedDict, total=False):
     tile_size: Optional[int]
     dtype: Optional[str]
     nodata: Optional[float]
+    format: str
     creation_options: Mapping[str, str]
     overwrite: bool
+    resume: bool
     device: str
     precision: str
     runtime: str
+    threads: Optional[int]
     workers: Optional[int]
+    scheduler: Optional[str]
     consistency: bool
     model_range: Optional[Tuple[float, float]]
 
@@ -57,14 +62,22 @@ class UpscaleOptions:
         speed and memory, never the result.
     dtype, nodata
         Of the output; None: as in the input.
+    format
+        One of `FORMATS`: a cloud-optimised GeoTIFF, any other GeoTIFF, or a Zarr store.
     creation_options
         GDAL's for GeoTIFF, such as ``{"COMPRESS": "DEFLATE"}``.
     overwrite
         Replace the output if it is there; it is replaced only once the run has succeeded.
+    resume
+        Go on with what a stopped run of the same kind has left, and leave it when stopped.
     device, precision, runtime
         ``auto``, or one of `DEVICES`, `PRECISIONS`, `RUNTIMES`.
+    threads
+        Threads that run the network in each process; None: one per processor.
     workers
-        Threads that run the network; None: one per processor.
+        Processes that share the work; None: this one does it.
+    scheduler
+        Address of a Dask scheduler whose workers share the work.
     consistency
         Make each block of output pixels average to its source pixel.
     model_range
@@ -80,12 +93,16 @@ class UpscaleOptions:
     tile_size: Optional[int] = None
     dtype: Optional[str] = None
     nodata: Optional[float] = None
+    format: str = "cog"
     creation_options: Mapping[str, str] = field(default_factory=dict)
     overwrite: bool = False
+    resume: bool = True
     device: str = "auto"
     precision: str = "auto"
     runtime: str = "auto"
+    threads: Optional[int] = None
     workers: Optional[int] = None
+    scheduler: Optional[str] = None
     consistency: bool = True
     model_range: Optional[Tuple[float, float]] = None
 
@@ -105,9 +122,15 @@ class UpscaleOptions:
                 "A CRS for the bounds was given, but no bounds.",
                 hint="Add --bounds WEST SOUTH EAST NORTH.",
             )
-        if self.workers is not None and self.workers < 1:
+        for name, number in (("threads", self.threads), ("workers", self.workers)):
+            if number is not None and number < 1:
+                raise OptionError(
+                    f"{number} {name} cannot do anything.", hint=f"Use --{name} 1 or more."
+                )
+        if self.workers is not None and self.scheduler is not None:
             raise OptionError(
-                f"{self.workers} workers cannot do anything.", hint="Use --workers 1 or more."
+                "Both workers and a scheduler were given.",
+                hint="Use --workers for processes of this machine, or --scheduler for a cluster's.",
             )
         if self.model_range is not None and not self.model_range[0] < self.model_range[1]:
             raise OptionError(
@@ -119,11 +142,15 @@ class UpscaleOptions:
                 f"A band is named twice: {', '.join(map(str, self.indexes))}.",
                 hint="Name each band once.",
             )
+        self._check_choices()
+
+    def _check_choices(self) -> None:
         choices: Dict[str, Tuple[Optional[str], Tuple[str, ...]]] = {
             "device": (self.device, DEVICES),
             "precision": (self.precision, PRECISIONS),
             "runtime": (self.runtime, RUNTIMES),
             "dtype": (self.dtype, DTYPES),
+            "format": (self.format, FORMATS),
         }
         for name, (value, allowed) in choices.items():
             if value is not None and value not in allowed:

@@ -58,10 +58,13 @@ class Block:
         Source pixels that are predicted.
     output
         Output pixels that they become.
+    number
+        Its turn, from 0, in the order in which blocks are written.
     """
 
     core: Window
     output: Window
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,9 @@ class BlockPlan:
 
     def blocks(self) -> Iterator[Block]:
         """Yield the blocks in the order in which they are written."""
-        for core in plan_blocks(self.shape, block_size=self.block_size):
-            yield Block(core, core.scale(self.upscale_factor))
+        cores = plan_blocks(self.shape, block_size=self.block_size)
+        for number, core in enumerate(cores):
+            yield Block(core, core.scale(self.upscale_factor), number)
 
     def tiles(self, block: Block) -> Tuple[Tile, ...]:
         """Return a block's tiles; their windows count from the block's first pixel."""
@@ -149,9 +153,11 @@ class ResampledPlan(BlockPlan):
 
     def blocks(self) -> Iterator[Block]:
         """Yield the blocks in the order in which they are written."""
-        for output in plan_blocks(self.output_shape, block_size=self.block_size):
+        outputs = plan_blocks(self.output_shape, block_size=self.block_size)
+        for number, output in enumerate(outputs):
             rows, cols = (self._core(output, axis) for axis in (0, 1))
-            yield Block(Window(rows[0], cols[0], rows[1] - rows[0], cols[1] - cols[0]), output)
+            core = Window(rows[0], cols[0], rows[1] - rows[0], cols[1] - cols[0])
+            yield Block(core, output, number)
 
     def _core(self, output: Window, axis: int) -> Tuple[int, int]:
         """Return the first source pixel under a block, and the one behind its last."""
@@ -237,7 +243,7 @@ def num_blocks(shape: Tuple[int, int], *, block_size: int) -> int:
     return -(-shape[0] // block_size) * -(-shape[1] // block_size)
 
 
-def block_side(upscale_factor: int, *, bytes_per_output_pixel: int, limit: int = 64 << 20) -> int:
+def block_side(upscale_factor: int, *, bytes_per_output_pixel: int, limit: int = 76 << 20) -> int:
     """Return the side of a block in source pixels: the largest that ``limit`` bytes allow.
 
     A block is what is read and written at once. Its output is a multiple of the file's

@@ -14,11 +14,10 @@ import numpy as np
 
 from geosr.core.geometry import Window
 from geosr.core.plan import Block, Tile
-from geosr.engine.infer import Bands, Canvas, Stop, bands_together
+from geosr.engine.infer import Bands, Canvas, Stop, bands_together, timed
 from geosr.engine.overlap import BlendedPlan, shares
-from geosr.engine.parts import Array, Predictor, Reader, Valid, Work
+from geosr.engine.parts import Array, Predictor, Reader, Tally, Valid, Work
 from geosr.engine.read import LoadedBlock
-from geosr.quantise import Counts
 from geosr.radiometry import fill_holes, mirror, working_dtype
 
 STRIP = 128
@@ -106,26 +105,29 @@ class BlendedBlock:
         self._next, self._num_tiles = 0, len(tiles)
         self.futures = [[pool.submit(self._predict, *numbered)] for numbered in enumerate(tiles)]
 
-    def _predict(self, number: int, tile: Tile) -> tuple[Counts, float]:
+    def _predict(self, number: int, tile: Tile) -> Tally:
         """Predict a tile and add it up; the last one finishes the block and tells its counts."""
         self._stop.check()
         core = tile.core
         place = core.clip(self._loaded.block.core.shape)
         patch: Array | None = None
-        parts = []
+        parts, network_s = [], 0.0
         for bands in self._bands:
             valid = self._canvas.valid(bands, place)
             if valid is not None and not valid.any():
                 continue  # the canvas gets its holes later
             if patch is None:
                 patch = self._loaded.patch(tile, self._plan.tile_size)
-            phases = self._predictor.predict(patch[bands])
+            phases, seconds = timed(self._predictor, patch[bands])
+            network_s += seconds
             inner = place.shift(-core.row_off, -core.col_off)
             detail = phases[:, :, *inner.slices] - self._source[bands, None, *place.slices]
             self._canvas.check_finite(detail, bands, place)
             detail *= self._share(number, place).astype(detail.dtype)
             parts.append(_Part(bands, place, detail))
-        return self._add(number, parts)
+        tally = self._add(number, parts)
+        tally.network_s += network_s
+        return tally
 
     def _share(self, number: int, place: Window) -> Array:
         """Return how much a tile counts at a place: phases ``(s*s, height, width)``."""
@@ -135,7 +137,7 @@ class BlendedBlock:
         share: Array = (rows * cols).reshape(-1, *place.shape)
         return share
 
-    def _add(self, number: int, parts: list[_Part]) -> tuple[Counts, float]:
+    def _add(self, number: int, parts: list[_Part]) -> Tally:
         """Add up what tiles have given, in their order: sums of floats depend on it."""
         with self._lock:
             self._waiting[number] = parts
@@ -144,21 +146,20 @@ class BlendedBlock:
                     self._detail[part.bands, :, *part.place.slices] += part.detail
                 self._next += 1
             if self._next < self._num_tiles:
-                return Counts(), 0.0
+                return Tally()
         return self._finish()
 
-    def _finish(self) -> tuple[Counts, float]:
+    def _finish(self) -> Tally:
         """Bring the sum to the output's dtype."""
-        counts, error = Counts(), 0.0
+        tally = Tally()
         height, width = self._loaded.block.core.shape
         for bands in self._bands:
             for row in range(0, height, STRIP):
                 strip = Window(row, 0, min(STRIP, height - row), width)
                 source = self._source[bands, *strip.slices]
                 phases = self._detail[bands, :, *strip.slices] + source[:, None]
-                more, off = self._canvas.put(phases, source, bands, strip)
-                counts, error = counts + more, max(error, off)
-        return counts, error
+                tally.add(self._canvas.put(phases, source, bands, strip))
+        return tally
 
     def finished(self) -> tuple[Window, Array, Valid | None]:
         """Return where the block goes, its values, and which are valid."""

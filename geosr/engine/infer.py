@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 
 import numpy as np
 
 from geosr.core.catalog import ModelFacts
-from geosr.core.errors import CancelledError, PredictionError
+from geosr.core.errors import CancelledError, NotEnoughMemoryError, PredictionError
 from geosr.core.geometry import Window
 from geosr.core.plan import BlockPlan, Tile
-from geosr.engine.parts import Array, Predictor, Valid, Work
+from geosr.engine.parts import Array, Predictor, Tally, Valid, Work
 from geosr.engine.read import LoadedBlock
 from geosr.kernels import interleave
 from geosr.quantise import Counts, quantise
@@ -20,6 +21,9 @@ from geosr.radiometry import keep_means
 
 Bands = slice | list[int]
 """Places of some bands, from 0."""
+
+SMALLEST_CORE = 8
+"""Smaller tiles are not tried when memory runs out: their halo is most of them."""
 
 STRIP = 1 << 19
 """Output pixels that are finished at once: few enough for a processor's own cache."""
@@ -78,11 +82,12 @@ class Canvas:
             row = self._loaded.block.core.row_off + core.row_off
             col = self._loaded.block.core.col_off + core.col_off
             raise PredictionError(
-                f"The network returned NaN or infinity in the tile at row {row}, column {col}.",
+                f"The network returned NaN or infinity in block {self._loaded.block.number}, "
+                f"in the tile at row {row}, column {col}.",
                 hint="Try --precision float32; if that does not help, the weights are broken.",
             )
 
-    def put(self, phases: Array, source: Array, bands: Bands, core: Window) -> tuple[Counts, float]:
+    def put(self, phases: Array, source: Array, bands: Bands, core: Window) -> Tally:
         """Bring a prediction to the output's dtype; ``phases`` is used up.
 
         Parameters
@@ -91,11 +96,6 @@ class Canvas:
             ``(bands, s*s, height, width)`` and ``(bands, height, width)`` of ``core``.
         core
             Counts from the block's first pixel.
-
-        Returns
-        -------
-        tuple
-            What was counted, and the consistency error.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class Canvas:
                 core.row_off + row, core.col_off, min(height, core.height - row), core.width
             )
             counts += self._put_strip(phases[:, :, rows], source[:, rows], bands, strip)
-        return counts, counts.error
+        return Tally(counts, counts.error)
 
     def _put_strip(self, phases: Array, source: Array, bands: Bands, strip: Window) -> Counts:
         valid, place = self.valid(bands, strip), strip.scale(self._plan.upscale_factor).slices
@@ -163,26 +163,69 @@ class RunningBlock:
         groups = bands_together(len(loaded.x), predictor.facts, plan.alpha)
         # Each tile's bands apart: a raster of one tile keeps several threads busy, too.
         self.futures = [
-            [pool.submit(self._predict, tile, bands) for bands in groups] for tile in tiles
+            [pool.submit(self._predict, tile.core, plan.tile_size, bands) for bands in groups]
+            for tile in tiles
         ]
 
-    def _predict(self, tile: Tile, bands: Bands) -> tuple[Counts, float]:
-        """Predict some bands of a tile; return what was counted and the consistency error."""
+    def _predict(self, core: Window, size: int, bands: Bands) -> Tally:
+        """Predict some bands of a tile; where memory does not suffice, a quarter at a time."""
         self._stop.check()
-        core, size, halo = tile.core, self._plan.tile_size, self._plan.halo
+        try:
+            return self._predict_at_once(core, size, bands)
+        except NotEnoughMemoryError:
+            raise
+        except MemoryError as error:
+            quarters = quartered(core)
+            if not quarters:
+                raise NotEnoughMemoryError(
+                    f"Memory does not suffice for a tile of {core.height} x {core.width} pixels.",
+                    hint="Close other programs, or lower --threads.",
+                ) from error
+        tally = Tally()
+        for quarter in quarters:
+            side = max(quarter.shape) + 2 * self._plan.halo
+            tally.add(self._predict(quarter, side, bands))
+        return tally
+
+    def _predict_at_once(self, core: Window, size: int, bands: Bands) -> Tally:
+        halo = self._plan.halo
         rows = slice(core.row_off, core.row_off + size)
         cols = slice(core.col_off, core.col_off + size)
         valid = self._canvas.valid(bands, core)
         if valid is not None and not valid.any():
-            return Counts(), 0.0  # the canvas gets its holes later
+            return Tally()  # the canvas gets its holes later
         patch = self._x[bands, rows, cols]
         source = patch[:, halo : halo + core.height, halo : halo + core.width]
-        phases = self._predictor.predict(patch)[:, :, : core.height, : core.width]
-        return self._canvas.put(phases, source, bands, core)
+        phases, seconds = timed(self._predictor, patch)
+        tally = self._canvas.put(phases[:, :, : core.height, : core.width], source, bands, core)
+        tally.network_s = seconds
+        return tally
 
     def finished(self) -> tuple[Window, Array, Valid | None]:
         """Return where the block goes, its values, and which are valid."""
         return self._canvas.finished()
+
+
+def timed(predictor: Predictor, x: Array) -> tuple[Array, float]:
+    """Return a prediction, and the seconds that it took."""
+    begun = time.perf_counter()
+    phases = predictor.predict(x)
+    return phases, time.perf_counter() - begun
+
+
+def quartered(core: Window) -> list[Window]:
+    """Return the quarters of a tile's core; none if it is too small for that."""
+    height, width = -(-core.height // 2), -(-core.width // 2)
+    if max(height, width) < SMALLEST_CORE:
+        return []
+    rows = ((0, height), (height, core.height - height))
+    cols = ((0, width), (width, core.width - width))
+    return [
+        Window(core.row_off + row, core.col_off + col, rows_in, cols_in)
+        for row, rows_in in rows
+        for col, cols_in in cols
+        if rows_in and cols_in
+    ]
 
 
 def enlarged(x: Array, factor: int) -> Array:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geosr.core.catalog import ModelFacts
 from geosr.core.geometry import Window
+from geosr.core.plan import Block
 from geosr.quantise import Counts, Target
 from geosr.resample import AreaResampler
 
@@ -43,15 +45,26 @@ class Reader(Protocol):
         """
 
 
-class Writer(Protocol):
-    """Where output pixels go; called from one thread."""
+Note = dict[str, float]
+"""What there is to tell of a block, as plain values: `Tally.to_note`."""
 
-    def write(self, window: Window, values: Array, valid: Valid | None) -> None:
-        """Store ``values`` ``(bands, height, width)`` of the output's dtype at ``window``.
+Encoded = TypeVar("Encoded")
+"""What a writer makes of a block before it is stored."""
 
+
+class Writer(Protocol[Encoded]):
+    """Where output pixels go, in two steps: made ready in several threads, stored in order."""
+
+    def encode(self, block: Block, values: Array, valid: Valid | None) -> Encoded:
+        """Make ready what is to be stored; called from several threads at once.
+
+        ``values`` are ``(bands, height, width)`` of the output's dtype, for ``block.output``.
         ``valid`` is of the same shape; None: all are valid. Invalid pixels already hold what
         the output has there.
         """
+
+    def commit(self, block: Block, encoded: Encoded, note: Note) -> None:
+        """Store a block, and what there is to tell of it; called from one thread, in order."""
 
 
 class Predictor(Protocol):
@@ -83,7 +96,7 @@ class Work:
         What invalid output pixels hold; None: the source's own value, enlarged.
     resampler
         Takes the prediction to another pixel size; None: the factor is the answer.
-    workers
+    threads
         Threads that run the network.
     """
 
@@ -91,13 +104,50 @@ class Work:
     consistency: bool = True
     hole: float | None = None
     resampler: AreaResampler | None = None
-    workers: int = 1
+    threads: int = 1
 
 
 @dataclass
 class Tally:
-    """What a run has to tell at its end."""
+    """What a tile, a block or a run has to tell at its end.
+
+    Attributes
+    ----------
+    counts
+        See `geosr.quantise.Counts`.
+    consistency_error
+        The largest difference between a block's mean and its source pixel.
+    tiles
+        How many tiles were predicted.
+    network_s
+        Seconds that threads spent inside the network, all threads together.
+    """
 
     counts: Counts = field(default_factory=Counts)
     consistency_error: float = 0.0
     tiles: int = 0
+    network_s: float = 0.0
+
+    def add(self, other: Tally) -> None:
+        """Take over what ``other`` has to tell."""
+        self.counts += other.counts
+        self.consistency_error = max(self.consistency_error, other.consistency_error)
+        self.tiles += other.tiles
+        self.network_s += other.network_s
+
+    def to_note(self) -> Note:
+        """Return this as plain values, which a journal keeps."""
+        return {
+            "unresolved": self.counts.unresolved,
+            "clamped": self.counts.clamped,
+            "error": self.counts.error,
+            "consistency_error": self.consistency_error,
+            "tiles": self.tiles,
+            "network_s": round(self.network_s, 4),
+        }
+
+    @classmethod
+    def from_note(cls, note: Mapping[str, float]) -> Self:
+        """Return what `to_note` was made of."""
+        counts = Counts(int(note["unresolved"]), int(note["clamped"]), note["error"])
+        return cls(counts, note["consistency_error"], int(note["tiles"]), note["network_s"])

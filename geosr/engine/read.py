@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from geosr.core.plan import Block, BlockPlan
+from geosr.core.plan import Block
 from geosr.engine.parts import Array, Reader, Valid
 from geosr.radiometry import fill_holes, mirror, working_dtype
 
@@ -37,11 +37,11 @@ Loaded = TypeVar("Loaded", bound=LoadedBlock)
 
 
 def read_ahead(
-    plan: BlockPlan, load: Callable[[Block], Loaded], pool: ThreadPoolExecutor
+    blocks: Iterable[Block], load: Callable[[Block], Loaded], pool: ThreadPoolExecutor
 ) -> Iterator[Loaded]:
     """Yield the blocks, the next one being read meanwhile."""
     coming: deque[Future[Loaded]] = deque()
-    for block in plan.blocks():
+    for block in blocks:
         coming.append(pool.submit(load, block))
         if len(coming) > 1:
             yield coming.popleft().result()

@@ -1,34 +1,46 @@
-"""All stages at once: reading, prediction and writing overlap, a few blocks at a time."""
+"""All stages at once: reading, prediction, encoding and storing overlap, a few blocks at a time."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Container
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
+from typing import TypeVar
 
-from geosr.core.plan import BlockPlan
-from geosr.engine.blend import BlendedBlock, load_wide_block
+from geosr.core.plan import Block, BlockPlan
+from geosr.engine.blend import BlendedBlock, WideBlock, load_wide_block
 from geosr.engine.infer import RunningBlock, Stop
 from geosr.engine.overlap import BlendedPlan
 from geosr.engine.parts import Predictor, Reader, Tally, Work, Writer
-from geosr.engine.read import load_block, read_ahead
+from geosr.engine.read import LoadedBlock, load_block, read_ahead
+
+Encoded = TypeVar("Encoded")
+Running = RunningBlock | BlendedBlock
+
+PREDICTING = 2
+"""Blocks whose tiles are at work: the next one's, while the first one's last are waited for."""
+
+ENCODING = 2
+"""Blocks that are predicted and not stored yet."""
 
 
-def run(  # noqa: PLR0913 - its three ends, the plan, the way, and two callbacks
+def run(  # noqa: PLR0913 - its three ends, the plan, the way, and what is asked meanwhile
     plan: BlockPlan,
     reader: Reader,
     predictor: Predictor,
-    writer: Writer,
+    writer: Writer[Encoded],
     work: Work,
     *,
+    done: Container[int] = frozenset(),
     on_tiles: Callable[[int], None] = lambda tiles: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Tally:
-    """Predict all blocks of a plan and write them in order; return what there is to tell.
+    """Predict the blocks of a plan and store them in order; return what there is to tell.
 
-    At most five blocks are in memory: one read ahead, two predicted, two written.
-    ``on_tiles`` is told the number of tiles done, in the calling thread.
+    At most five blocks are in memory: one read ahead, two predicted, two encoded and stored.
+    Blocks whose numbers are in ``done`` are left out. ``on_tiles`` is told the number of tiles
+    predicted, in the calling thread.
 
     Raises
     ------
@@ -36,69 +48,85 @@ def run(  # noqa: PLR0913 - its three ends, the plan, the way, and two callbacks
         If ``should_stop`` said so; at most a few tiles later.
     PredictionError
         If the network returned NaN or infinity.
+    NotEnoughMemoryError
+        If not even a small tile fits into memory.
     """
     tally = Tally()
     stop = Stop(should_stop)
     with (
         ThreadPoolExecutor(1, "geosr-read") as readers,
-        ThreadPoolExecutor(work.workers, "geosr-predict") as runners,
-        ThreadPoolExecutor(1, "geosr-write") as writers,
+        ThreadPoolExecutor(work.threads, "geosr-predict") as runners,
+        ThreadPoolExecutor(min(work.threads, ENCODING), "geosr-encode") as encoders,
+        ThreadPoolExecutor(1, "geosr-store") as storers,
     ):
-        running: deque[RunningBlock | BlendedBlock] = deque()
-        written: deque[Future[None]] = deque()
+        running: deque[tuple[Block, Running]] = deque()
+        stored: deque[Future[None]] = deque()
 
         def finish() -> None:
-            block = running.popleft()
-            _wait(block, tally, on_tiles)
-            if len(written) > 1:
-                written.popleft().result()
-            written.append(writers.submit(writer.write, *block.finished()))
+            block, predicted = running.popleft()
+            told = _wait(predicted, tally, on_tiles)
+            if len(stored) >= ENCODING:
+                stored.popleft().result()
+            encoded = encoders.submit(_encode, writer, block, predicted)
+            stored.append(storers.submit(_store, writer, block, encoded, told))
 
         try:
-            for block in _begun(plan, reader, predictor, work, (readers, runners), stop):
-                running.append(block)
-                if len(running) > 1:
+            missing = (block for block in plan.blocks() if block.number not in done)
+            for loaded in read_ahead(missing, _loading(plan, reader), readers):
+                begun = _begun(plan, loaded, predictor, work, runners, stop)
+                running.append((loaded.block, begun))
+                if len(running) >= PREDICTING:
                     finish()
             while running:
                 finish()
-            for last in written:
+            for last in stored:
                 last.result()
             stop.check()
         except BaseException:  # Ctrl-C too: no thread may go on
             stop.now()
-            for pool in (readers, runners, writers):
+            for pool in (readers, runners, encoders, storers):
                 pool.shutdown(wait=False, cancel_futures=True)
             raise
     return tally
 
 
+def _loading(plan: BlockPlan, reader: Reader) -> Callable[[Block], LoadedBlock]:
+    """Return what reads a block for this plan."""
+    if isinstance(plan, BlendedPlan):
+        return partial(load_wide_block, reader=reader, reach=plan.reach)
+    return partial(load_block, reader=reader, halo=plan.halo)
+
+
 def _begun(
     plan: BlockPlan,
-    reader: Reader,
+    loaded: LoadedBlock,
     predictor: Predictor,
     work: Work,
-    pools: tuple[ThreadPoolExecutor, ThreadPoolExecutor],
+    runners: Executor,
     stop: Stop,
-) -> Iterator[RunningBlock | BlendedBlock]:
-    """Yield the blocks as they are read, their tiles being predicted."""
-    readers, runners = pools
-    if isinstance(plan, BlendedPlan):
-        load_wide = partial(load_wide_block, reader=reader, reach=plan.reach)
-        for wide in read_ahead(plan, load_wide, readers):
-            yield BlendedBlock(plan, wide, predictor, work, runners, stop)
-        return
-    load = partial(load_block, reader=reader, halo=plan.halo)
-    for loaded in read_ahead(plan, load, readers):
-        yield RunningBlock(plan, loaded, predictor, work, runners, stop)
+) -> Running:
+    """Return a block whose tiles are being predicted."""
+    if isinstance(plan, BlendedPlan) and isinstance(loaded, WideBlock):
+        return BlendedBlock(plan, loaded, predictor, work, runners, stop)
+    return RunningBlock(plan, loaded, predictor, work, runners, stop)
 
 
-def _wait(
-    block: RunningBlock | BlendedBlock, tally: Tally, on_tiles: Callable[[int], None]
-) -> None:
+def _wait(block: Running, tally: Tally, on_tiles: Callable[[int], None]) -> Tally:
+    """Wait for a block's tiles; add what they tell to ``tally``, and return it."""
+    told = Tally()
     for tile in block.futures:
         for future in tile:
-            counts, error = future.result()
-            tally.counts += counts
-            tally.consistency_error = max(tally.consistency_error, error)
-        tally.tiles += 1
-        on_tiles(tally.tiles)
+            told.add(future.result())
+        told.tiles += 1
+        on_tiles(tally.tiles + told.tiles)
+    tally.add(told)
+    return told
+
+
+def _encode(writer: Writer[Encoded], block: Block, predicted: Running) -> Encoded:
+    _, values, valid = predicted.finished()
+    return writer.encode(block, values, valid)
+
+
+def _store(writer: Writer[Encoded], block: Block, encoded: Future[Encoded], told: Tally) -> None:
+    writer.commit(block, encoded.result(), told.to_note())

@@ -10,7 +10,7 @@ from geosr.core.plan import Block, BlockPlan
 from geosr.engine.blend import BlendedBlock, load_wide_block
 from geosr.engine.infer import RunningBlock, Stop
 from geosr.engine.overlap import BlendedPlan
-from geosr.engine.parts import Array, Predictor, Reader, Valid, Work
+from geosr.engine.parts import Array, Predictor, Reader, Tally, Valid, Work
 from geosr.engine.read import load_block
 
 P = ParamSpec("P")
@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 def predict_block(
     plan: BlockPlan, block: Block, reader: Reader, predictor: Predictor, work: Work
-) -> tuple[Array, Valid | None]:
-    """Read and predict one block; return what `run` would write for it.
+) -> tuple[Array, Valid | None, Tally]:
+    """Read and predict one block; return what `run` would store, and what there is to tell.
 
     ``block`` may be any window of the raster, none of the plan's own: the pixels are the same.
 
@@ -37,8 +37,13 @@ def predict_block(
     else:
         loaded = load_block(block, reader, plan.halo)
         running = RunningBlock(plan, loaded, predictor, work, _Here(), stop)
+    tally = Tally()
+    for tile in running.futures:
+        for future in tile:
+            tally.add(future.result())
+        tally.tiles += 1
     _, values, valid = running.finished()
-    return values, valid
+    return values, valid, tally
 
 
 class _Here(Executor):

@@ -79,7 +79,7 @@ def choose_machinery(path: Path, options: UpscaleOptions, *, processors: int) ->
 
         device = require_device(options.device)
     precision = "bfloat16" if options.precision == "bfloat16" else "float32"
-    return Machinery(runtime, device, precision, options.workers or processors)
+    return Machinery(runtime, device, precision, options.threads or processors)
 
 
 def open_networks(path: Path, *machineries: Machinery) -> tuple[OpenedNetwork, ...]:
@@ -99,7 +99,7 @@ def _onnx_network(path: Path, machinery: Machinery) -> OpenedNetwork:
     from geosr.runtimes.openvino import OpenVinoNetwork
 
     network = OpenVinoNetwork(
-        path, cut=None, precision=machinery.precision, workers=machinery.workers
+        path, cut=None, precision=machinery.precision, threads=machinery.threads
     )
     if not network.input_dtype.startswith("float"):
         raise ModelFileError(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geosr.core.catalog import ModelFacts
-from geosr.core.errors import OptionError
+from geosr.core.errors import NotEnoughMemoryError, OptionError
 from geosr.core.options import UpscaleOptions
 from geosr.foreign.layout import Layout, PictureNetwork, find_layout
 from geosr.foreign.opening import choose_machinery, open_networks
@@ -65,14 +65,25 @@ class ForeignPredictor:
         ------
         PredictionError
             If the network fails on this size.
+        NotEnoughMemoryError
+            If memory does not suffice.
         """
         low, high = self.model_range or (0.0, 1.0)
         inside = ((x - low) / (high - low)).astype(np.float32) if self.model_range else x
         together = self.facts.bands
-        groups = [
-            self.network.core(inside[band : band + together].astype(np.float32), self.facts.radius)
-            for band in range(0, len(x), together)
-        ]
+        try:
+            groups = [
+                self.network.core(
+                    inside[band : band + together].astype(np.float32), self.facts.radius
+                )
+                for band in range(0, len(x), together)
+            ]
+        except MemoryError as error:  # smaller tiles may not suit it: the user decides
+            raise NotEnoughMemoryError(
+                f"Memory does not suffice to run {self.facts.name} on {x.shape[1]} x {x.shape[2]} "
+                "pixels.",
+                hint="Try a smaller --tile-size, or --threads 1.",
+            ) from error
         image = np.concatenate(groups).astype(x.dtype, copy=False)
         if self.model_range:
             image = image * x.dtype.type(high - low) + x.dtype.type(low)
@@ -89,7 +100,7 @@ def open_foreign(
     bands
         Of the raster, an alpha band not counted.
     processors
-        What ``workers`` is if it is not given; None: this machine's.
+        What ``threads`` is if it is not given; None: this machine's.
 
     Raises
     ------
@@ -99,7 +110,7 @@ def open_foreign(
     """
     path = Path(options.model)
     machinery = choose_machinery(path, options, processors=processors or os.cpu_count() or 1)
-    for_probe = replace(machinery, device="cpu", precision="float32", workers=1)
+    for_probe = replace(machinery, device="cpu", precision="float32", threads=1)
     tried, network = open_networks(path, for_probe, machinery)
     layout = find_layout(tried, bands=bands)
     _check_factor(path.name, layout, options)

@@ -18,6 +18,8 @@ from rasterio.windows import Window as RasterioWindow
 from geosr.core.errors import OptionError
 from geosr.core.geometry import GeoGrid
 from geosr.core.plan import OUTPUT_TILE
+from geosr.io.cog.options import OURS as _OURS
+from geosr.io.cog.options import check_cog_size, cog_options
 from geosr.io.facts import RasterFacts, usable_nodata
 from geosr.io.integrity import place_of
 from geosr.io.opening import messages_kept, reason
@@ -77,6 +79,8 @@ class OutputProfile:
         See `OutputNodata`.
     creation_options
         GDAL's for GeoTIFF, checked, names in capitals.
+    format
+        One of `geosr.core.options.FORMATS`.
     """
 
     grid: GeoGrid
@@ -86,6 +90,7 @@ class OutputProfile:
     dtype: str
     nodata: OutputNodata
     creation_options: Mapping[str, str]
+    format: str = "gtiff"
 
     @property
     def raw_bytes(self) -> int:
@@ -103,7 +108,9 @@ class OutputProfile:
             "count": self.count,
             "dtype": self.dtype,
             "nodata": self.nodata.value,
-            **self.creation_options,
+            **{
+                name: self.creation_options[name] for name in self.creation_options if name != _OURS
+            },
         }
         if self.has_transform:
             keywords["transform"] = rasterio.Affine(*self.grid.transform)
@@ -154,7 +161,7 @@ def resolve_nodata(
     return OutputNodata(None, math.nan if is_float else 0.0, write_mask=write_mask, note=note)
 
 
-def output_profile(
+def output_profile(  # noqa: PLR0913 - all that decides how the output is stored
     facts: RasterFacts,
     indexes: Sequence[int],
     grid: GeoGrid,
@@ -162,6 +169,7 @@ def output_profile(
     dtype: str,
     nodata: OutputNodata,
     creation_options: Mapping[str, str],
+    format: str = "gtiff",  # noqa: A002 - the option's name
 ) -> OutputProfile:
     """Return how the output is stored: tiled, compressed without loss, whatever the source was.
 
@@ -175,6 +183,8 @@ def output_profile(
     """
     count = len(facts.all_indexes(indexes))
     asked = {name.upper(): str(value) for name, value in creation_options.items()}
+    if format == "cog":
+        asked = cog_options(asked)
     options = {
         **_layout(grid.shape, count, dtype, asked),
         **_compression(dtype, asked),
@@ -191,9 +201,12 @@ def output_profile(
         dtype=dtype,
         nodata=nodata,
         creation_options=options,
+        format=format,
     )
     if asked:
         _check_options(profile, asked)
+    if format == "cog":
+        check_cog_size(options["BIGTIFF"], profile.raw_bytes)
     return profile
 
 
@@ -262,6 +275,7 @@ def _check_options(profile: OutputProfile, asked: Mapping[str, str]) -> None:
     if threads != "ALL_CPUS" and not threads.isdigit():
         raise OptionError(f"NUM_THREADS={threads} is no number.", hint="Use a number, or ALL_CPUS.")
     side = 512  # so that block sizes are tried as they are
+    asked = {name: value for name, value in asked.items() if name != _OURS}
     keywords = profile.to_rasterio() | {"height": side, "width": side, "NUM_THREADS": "1"}
     refused = ""
     with messages_kept() as messages, rasterio.Env():

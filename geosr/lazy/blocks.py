@@ -60,7 +60,7 @@ _LOADING = threading.Lock()  # lru_cache alone would let each thread load them f
 def _load(network: Network) -> Predictor:
     facts, machinery = ModelFacts.from_card(network.card), network.machinery
     if not network.path:
-        return load_predictor(facts, replace(machinery, workers=os.cpu_count() or 1))
+        return load_predictor(facts, replace(machinery, threads=os.cpu_count() or 1))
     options = UpscaleOptions(
         model=network.path,
         model_range=network.model_range,
@@ -147,7 +147,7 @@ def upscale_piece(job: Job, piece: Piece, *chunks: Array) -> Array:
         reader = _Pixels(job.plan.shape, piece.seen, image, job.nodata)
         block = _block(piece.core, job.stride, factor)
         inner = piece.core.shift(-block.core.row_off, -block.core.col_off).scale(factor)
-        whole, _ = predict_block(job.plan, block, reader, predictor, job.work)
+        whole, _, _ = predict_block(job.plan, block, reader, predictor, job.work)
         values[...] = whole[:, *inner.slices]
     return np.moveaxis(result.reshape(*around, *shape), last, job.axes)
 

@@ -28,12 +28,12 @@ class OpenVinoNetwork:
         Names of the tensors where the part begins and ends; None: the whole graph.
     precision
         ``float32`` or ``bfloat16``; OpenVINO would pick the latter by itself.
-    workers
+    threads
         Number of threads that will call.
     """
 
     def __init__(
-        self, path: Path, *, cut: tuple[str, str] | None, precision: str, workers: int
+        self, path: Path, *, cut: tuple[str, str] | None, precision: str, threads: int
     ) -> None:
         ov = _openvino()
         self._core = ov.Core()
@@ -54,8 +54,8 @@ class OpenVinoNetwork:
             )
         self._settings = {
             "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
-            "NUM_STREAMS": str(workers),
-            "INFERENCE_NUM_THREADS": str(workers),
+            "NUM_STREAMS": str(threads),
+            "INFERENCE_NUM_THREADS": str(threads),
             "PERFORMANCE_HINT": "THROUGHPUT",
             "ENABLE_CPU_PINNING": "NO",  # another program may hold that processor
         }
