@@ -14,6 +14,9 @@ from geosr.io.identity import source_identity
 from geosr.io.metadata import RasterMetadata, output_metadata
 from geosr.io.output import Output
 
+_ENCODING = 16 << 20
+"""Bytes of GDAL's block cache for what is being compressed."""
+
 
 def output_of(
     plan: FilePlan, dst_path: str, *, overwrite: bool = False, resume: bool = True
@@ -31,8 +34,14 @@ def output_of(
         identity=identity_of(plan, tags, metadata),
         overwrite=overwrite,
         resume=resume,
-        cache_bytes=cache_bytes(plan.source, plan.indexes) + (64 << 20),
+        cache_bytes=cache_bytes(plan.source, plan.indexes, _read_at_once(plan)) + _ENCODING,
     )
+
+
+def _read_at_once(plan: FilePlan) -> tuple[int, int]:
+    """Return the shape of what a block reads, in source pixels."""
+    core = next(plan.blocks.blocks()).core
+    return core.height + 2 * plan.blocks.halo, core.width + 2 * plan.blocks.halo
 
 
 def tags_of(plan: FilePlan, version: str) -> Mapping[str, str]:

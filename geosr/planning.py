@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +16,37 @@ from geosr.core.options import UpscaleOptions
 from geosr.core.plan import BlockPlan, ResampledPlan, best_tile_size, block_side
 from geosr.engine import Work
 from geosr.file_plan import NETWORK_BYTES, FilePlan, megabytes
-from geosr.foreign import ForeignPredictor, is_model_path, lay_tiles, open_foreign
+from geosr.foreign import ForeignPredictor, is_model_path, lay_tiles
 from geosr.io.facts import RasterFacts, check_upscalable, read_facts
 from geosr.io.profile import OutputProfile, output_profile, resolve_nodata
 from geosr.io.resolution import choose_factor, target_grid, transform_bounds
-from geosr.predictors import settle
+from geosr.loaded import LoadedModels
+from geosr.predictors import Machinery, settle
 from geosr.quantise import Target
 from geosr.resample import AreaResampler
 
+Settle = Callable[[ModelFacts, UpscaleOptions], Machinery]
+"""What decides on what a model runs."""
 
-def plan_run(src_path: str, options: UpscaleOptions, *, processors: int) -> FilePlan:
+
+def plan_run(
+    src_path: str,
+    options: UpscaleOptions,
+    *,
+    processors: int,
+    models: LoadedModels | None = None,
+    settled: Settle | None = None,
+) -> FilePlan:
     """Work a run out from the source's facts and the options; read no pixel but a probe's.
+
+    Parameters
+    ----------
+    processors
+        Threads of the network, if the options do not tell.
+    models
+        Keeps networks without a card, once they are opened and probed.
+    settled
+        Decides on what a model of a card runs; None: this machine does.
 
     Raises
     ------
@@ -36,10 +58,12 @@ def plan_run(src_path: str, options: UpscaleOptions, *, processors: int) -> File
     indexes = source.all_indexes(options.indexes)
     window = _window(source.grid, options)
     grid = source.grid.crop(window)
-    foreign = _foreign(options, source, indexes, processors)
+    models = models or LoadedModels()
+    settled = settled or partial(settle, processors=processors)
+    foreign = _foreign(options, source, indexes, partial(models.foreign, processors=processors))
     model = foreign.facts if foreign else _named(options, source, grid)
     _check_bands(model, source, indexes)
-    machinery = foreign.machinery if foreign else settle(model, options, processors=processors)
+    machinery = foreign.machinery if foreign else settled(model, options)
     out_grid = _output_grid(grid, model, options)
     dtype = options.dtype or source.dtypes[indexes[0] - 1]
     nodata = resolve_nodata(source, indexes, dtype=dtype, nodata=options.nodata)
@@ -72,7 +96,10 @@ def _window(grid: GeoGrid, options: UpscaleOptions) -> Window:
 
 
 def _foreign(
-    options: UpscaleOptions, source: RasterFacts, indexes: tuple[int, ...], processors: int
+    options: UpscaleOptions,
+    source: RasterFacts,
+    indexes: tuple[int, ...],
+    opened: Callable[..., ForeignPredictor],
 ) -> ForeignPredictor | None:
     if not is_model_path(options.model):
         if options.model_range is not None:
@@ -88,7 +115,7 @@ def _foreign(
             hint="Leave it out; a network without a card makes the factor that it was built for.",
         )
     alpha = _alpha(source, indexes)
-    return open_foreign(options, bands=len(indexes) - (alpha is not None), processors=processors)
+    return opened(options, bands=len(indexes) - (alpha is not None))
 
 
 def _named(options: UpscaleOptions, source: RasterFacts, grid: GeoGrid) -> ModelFacts:

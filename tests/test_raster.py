@@ -297,14 +297,17 @@ def test_readers_pickle_and_open_once_per_thread(tmp_path, monkeypatch):
     other.close()
 
 
-def test_the_cache_holds_two_rows_of_blocks_within_limits(tmp_path):
+def test_the_cache_holds_what_is_read_at_once_within_limits(tmp_path):
     facts = read_facts(make(tmp_path / "a.tif", ramp()))
-    assert cache_bytes(facts, ()) == 64 << 20
-    wide = replace(facts, grid=replace(facts.grid, shape=(100, 50_000)), block_shape=(256, 256))
-    assert cache_bytes(wide, ()) == 2 * 256 * 50_000 * 2 * 2
-    assert cache_bytes(wide, (1,)) == 64 << 20
-    huge = replace(wide, grid=replace(facts.grid, shape=(100, 10**6)))
-    assert cache_bytes(huge, ()) == 512 << 20
+    assert cache_bytes(facts, (), (50, 50)) == 32 << 20
+    tiled = replace(facts, grid=replace(facts.grid, shape=(9000, 50_000)), block_shape=(512, 512))
+    assert cache_bytes(tiled, (), (3000, 3000)) == (7 * 512) ** 2 * 2 * 2
+    assert cache_bytes(tiled, (1,), (3000, 3000)) == 32 << 20
+    # strips: rows as wide as the raster, which the next window needs again
+    strips = replace(tiled, block_shape=(1, 50_000))
+    assert cache_bytes(strips, (), (1100, 1100)) == 1102 * 50_000 * 2 * 2
+    huge = replace(strips, grid=replace(facts.grid, shape=(9000, 10**6)), block_shape=(1, 10**6))
+    assert cache_bytes(huge, (), (1100, 1100)) == 512 << 20
 
 
 # Damage

@@ -21,8 +21,8 @@ Running = RunningBlock | BlendedBlock
 PREDICTING = 2
 """Blocks whose tiles are at work: the next one's, while the first one's last are waited for."""
 
-ENCODING = 2
-"""Blocks that are predicted and not stored yet."""
+ENCODING = 1
+"""Blocks that are predicted and not stored yet; what encodes a block may do so in threads."""
 
 
 def run(  # noqa: PLR0913 - its three ends, the plan, the way, and what is asked meanwhile
@@ -38,7 +38,7 @@ def run(  # noqa: PLR0913 - its three ends, the plan, the way, and what is asked
 ) -> Tally:
     """Predict the blocks of a plan and store them in order; return what there is to tell.
 
-    At most five blocks are in memory: one read ahead, two predicted, two encoded and stored.
+    At most five blocks are in memory: two read ahead, two predicted, one encoded and stored.
     Blocks whose numbers are in ``done`` are left out. ``on_tiles`` is told the number of tiles
     predicted, in the calling thread.
 
@@ -56,7 +56,7 @@ def run(  # noqa: PLR0913 - its three ends, the plan, the way, and what is asked
     with (
         ThreadPoolExecutor(1, "geosr-read") as readers,
         ThreadPoolExecutor(work.threads, "geosr-predict") as runners,
-        ThreadPoolExecutor(min(work.threads, ENCODING), "geosr-encode") as encoders,
+        ThreadPoolExecutor(ENCODING, "geosr-encode") as encoders,
         ThreadPoolExecutor(1, "geosr-store") as storers,
     ):
         running: deque[tuple[Block, Running]] = deque()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -14,13 +15,13 @@ from geosr.core.errors import BandError, InputFileError, UnsupportedRasterError
 from geosr.core.geometry import GeoGrid
 from geosr.core.options import DTYPES
 from geosr.io.metadata import RasterMetadata, read_metadata
-from geosr.io.opening import open_source
+from geosr.io.opening import use_source
 
 Mask = Literal["none", "nodata", "alpha", "dataset", "band"]
 
 _NO_TRANSFORM = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # what GDAL gives for a raster without one
 _NO_CRS = 'LOCAL_CS["unnamed",UNIT["unknown",1]'  # and for pixels that are points, without CRS
-_CACHE = (64 << 20, 512 << 20)
+_CACHE = (32 << 20, 512 << 20)
 
 
 @dataclass(frozen=True)
@@ -103,29 +104,39 @@ def read_facts(path: str | os.PathLike[str]) -> RasterFacts:
         If the raster cannot be opened, or is only a container of others.
     """
     name = os.fspath(path)
-    with open_source(name) as src:
-        if src.count == 0:
-            inside = tuple(src.subdatasets)
-            raise InputFileError(
-                f"{name} has no bands of its own, but {len(inside)} rasters inside.",
-                hint=f"Name one of them, such as {inside[0]!r}." if inside else "",
-            )
-        compression = src.compression
-        return RasterFacts(
-            path=name,
-            driver=src.driver,
-            compression=compression.value.lower() if compression else "",
-            grid=_grid(src),
-            has_transform=tuple(src.transform)[:6] != _NO_TRANSFORM,
-            dtypes=tuple(src.dtypes),
-            nodata=tuple(map(usable_nodata, src.nodatavals, src.dtypes)),
-            masks=tuple(map(_mask, src.mask_flag_enums)),
-            alpha=_alpha(src),
-            palettes=tuple(_has_palette(src, index) for index in src.indexes),
-            block_shape=src.block_shapes[0],
-            files=tuple(src.files),
-            metadata=read_metadata(src),
+    return use_source(name, partial(facts_of, name))
+
+
+def facts_of(path: str, src: Any) -> RasterFacts:
+    """Return what is known of an open raster.
+
+    Raises
+    ------
+    InputFileError
+        If it is only a container of others.
+    """
+    if src.count == 0:
+        inside = tuple(src.subdatasets)
+        raise InputFileError(
+            f"{path} has no bands of its own, but {len(inside)} rasters inside.",
+            hint=f"Name one of them, such as {inside[0]!r}." if inside else "",
         )
+    compression = src.compression
+    return RasterFacts(
+        path=path,
+        driver=src.driver,
+        compression=compression.value.lower() if compression else "",
+        grid=_grid(src),
+        has_transform=tuple(src.transform)[:6] != _NO_TRANSFORM,
+        dtypes=tuple(src.dtypes),
+        nodata=tuple(map(usable_nodata, src.nodatavals, src.dtypes)),
+        masks=tuple(map(_mask, src.mask_flag_enums)),
+        alpha=_alpha(src),
+        palettes=tuple(_has_palette(src, index) for index in src.indexes),
+        block_shape=src.block_shapes[0],
+        files=tuple(src.files),
+        metadata=read_metadata(src),
+    )
 
 
 def check_upscalable(facts: RasterFacts, indexes: Sequence[int]) -> None:
@@ -167,16 +178,19 @@ def check_upscalable(facts: RasterFacts, indexes: Sequence[int]) -> None:
         )
 
 
-def cache_bytes(facts: RasterFacts, indexes: Sequence[int]) -> int:
-    """Return how much of GDAL's block cache serves to read each block of the file once.
+def cache_bytes(facts: RasterFacts, indexes: Sequence[int], window: tuple[int, int]) -> int:
+    """Return how much of GDAL's block cache serves when windows of a shape are read in rows.
 
-    That is two rows of the file's blocks, since a halo reaches into the next row, within limits.
+    That is what one of them touches, since its neighbour shares a part of that; of a raster in
+    strips it is whole rows, which its neighbours need as well. More would save little: the blocks
+    above and below come too late to be found.
     """
     chosen = facts.all_indexes(indexes)
     itemsize = np.dtype(facts.dtypes[chosen[0] - 1]).itemsize
-    rows, width = facts.block_shape[0], facts.grid.shape[1]
-    needed = 2 * rows * width * itemsize * len(chosen)
-    return min(max(needed, _CACHE[0]), _CACHE[1])
+    pixels = 1
+    for length, step, size in zip(window, facts.block_shape, facts.grid.shape, strict=True):
+        pixels *= min((length // step + 2) * step, -(-size // step) * step)
+    return min(max(pixels * itemsize * len(chosen), _CACHE[0]), _CACHE[1])
 
 
 def usable_nodata(nodata: float | None, dtype: str) -> float | None:

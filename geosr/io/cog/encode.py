@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
@@ -27,6 +26,7 @@ from geosr.io.cog.directory import (
     read_directories,
 )
 from geosr.io.cog.layout import CogLayout, cog_layout, reduced
+from geosr.io.cog.options import OURS
 from geosr.io.cog.pyramid import halved
 from geosr.io.encoded import EncodedBlock
 from geosr.io.opening import open_raster
@@ -38,7 +38,6 @@ Valid = NDArray[np.bool_]
 
 _TRANSPARENCY_MASK = 4  # of PHOTOMETRIC
 _LITTLE = {"ENDIANNESS": "LITTLE"}
-_CACHE = 64 << 20
 
 
 def layout_of(output: Output) -> CogLayout:
@@ -112,7 +111,7 @@ class TileCodec:
 
     def __init__(self, output: Output) -> None:
         profile, options = output.profile, output.profile.creation_options
-        kept = {name: options[name] for name in options if name not in ("NUM_THREADS", "OVERVIEWS")}
+        kept = {name: options[name] for name in options if name != OURS}
         self._options = kept | {"SPARSE_OK": "TRUE", "BIGTIFF": "NO", **_LITTLE}
         self._nodata = profile.nodata.value
         colours = output.metadata.colours
@@ -149,9 +148,9 @@ class TileCodec:
         offsets = length + np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.uint64)
         offsets[sizes == 0] = 0
         file = header([Image(wanted, offsets, sizes)], big=False) + b"".join(blobs)
-        with rasterio.Env(GDAL_CACHEMAX=_CACHE), MemoryFile(file) as memory, memory.open() as src:
+        with MemoryFile(file) as memory, open_raster(memory.name) as src:
             values: Values = src.read()
-        return values
+            return values
 
     def valid(self, values: Values) -> Valid | None:
         """Return which pixels are valid by their values; None: all."""
@@ -168,9 +167,8 @@ class TileCodec:
     def mask_tags(self) -> dict[int, Tag]:
         """Return the tags that the mask's images have in common."""
         with MemoryFile() as memory:
-            shape = {"height": 16, "width": 16}
-            with _created(memory, {"count": 1, "dtype": "uint8", **shape}, self._mask_options):
-                pass
+            kind = {"driver": "GTiff", "count": 1, "dtype": "uint8", "height": 16, "width": 16}
+            open_raster(memory.name, "w", **kind, **self._mask_options).close()
             tags = read_directories(memory.getbuffer())[0]
         tags[PHOTOMETRIC] = Tag.short(_TRANSPARENCY_MASK)
         tags[NEW_SUBFILE_TYPE] = Tag.long(MASK)
@@ -179,21 +177,37 @@ class TileCodec:
     def _tiles(
         self, values: Values, keywords: Mapping[str, Any], options: Mapping[str, str]
     ) -> list[bytes]:
-        shape = dict(zip(("height", "width"), values.shape[1:], strict=True))
-        with rasterio.Env(), MemoryFile() as memory:
-            with _created(memory, {**keywords, **shape}, options) as dst:
-                dst.write(values)
-            data = memory.getbuffer()
-            tags = read_directories(data)[0]
-            offsets, counts = tags[TILE_OFFSETS].numbers(), tags[TILE_BYTE_COUNTS].numbers()
-            places = zip(map(int, offsets), map(int, counts), strict=True)
-            return [bytes(data[offset : offset + count]) for offset, count in places]
+        """Return tiles plane by plane; a row of them at a time, so that GDAL keeps little."""
+        height = int(options["BLOCKYSIZE"])
+        rows = [
+            _row_of_tiles(values[:, row : row + height], keywords, options)
+            for row in range(0, values.shape[1], height)
+        ]
+        planes = len(values) if options.get("INTERLEAVE") == "BAND" else 1
+        cols = len(rows[0]) // planes
+        return [
+            tile
+            for plane in range(planes)
+            for row in rows
+            for tile in row[plane * cols : (plane + 1) * cols]
+        ]
+
+
+def _row_of_tiles(
+    values: Values, keywords: Mapping[str, Any], options: Mapping[str, str]
+) -> list[bytes]:
+    """Let GDAL write a raster into memory, and return its tiles as they lie there."""
+    shape = dict(zip(("height", "width"), values.shape[1:], strict=True))
+    with MemoryFile() as memory:
+        with open_raster(memory.name, "w", driver="GTiff", **keywords, **shape, **options) as dst:
+            dst.write(values)
+        data = memory.getbuffer()
+        tags = read_directories(data)[0]
+        offsets, counts = tags[TILE_OFFSETS].numbers(), tags[TILE_BYTE_COUNTS].numbers()
+        places = zip(map(int, offsets), map(int, counts), strict=True)
+        return [bytes(data[offset : offset + count]) for offset, count in places]
 
 
 def with_shape(tags: Tags, shape: tuple[int, int]) -> dict[int, Tag]:
     """Return an image's tags for another shape."""
     return {**tags, WIDTH: Tag.long(shape[1]), HEIGHT: Tag.long(shape[0])}
-
-
-def _created(memory: MemoryFile, keywords: Mapping[str, Any], options: Mapping[str, str]) -> Any:
-    return open_raster(memory.name, "w", driver="GTiff", **keywords, **options)

@@ -32,6 +32,8 @@ from geosr.io.output import (
 
 Note = dict[str, float]
 
+_MAGIC = 4  # bytes that tell a TIFF
+
 
 class CogSink:
     """Writes a cloud-optimised GeoTIFF; an `engine.Writer` and a context manager.
@@ -197,7 +199,10 @@ class CogSink:
         offsets = [self._index.find(place)[0] for place in firsts]
         if offsets != sorted(offsets):
             self._append(firsts, tuple(self._read(*self._index.find(place)) for place in firsts))
-        self._put(self._header(), 0)
+        header = self._header()
+        self._put(header[_MAGIC:], _MAGIC)
+        _flush(self._fd)
+        self._put(header[:_MAGIC], 0)  # only now it is a TIFF, and all of one
         os.fsync(self._fd)
         os.close(self._fd)
         self._fd = -1
