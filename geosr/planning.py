@@ -20,6 +20,7 @@ from geosr.foreign import ForeignPredictor, is_model_path, lay_tiles
 from geosr.io.facts import RasterFacts, check_upscalable, read_facts
 from geosr.io.profile import OutputProfile, output_profile, resolve_nodata
 from geosr.io.resolution import choose_factor, target_grid, transform_bounds
+from geosr.io.zarr.options import require_zarr
 from geosr.loaded import LoadedModels
 from geosr.predictors import Machinery, settle
 from geosr.quantise import Target
@@ -53,6 +54,8 @@ def plan_run(
     GeosrError
         One of its kinds for each thing that cannot be done.
     """
+    if options.format == "zarr":
+        require_zarr()
     source = read_facts(src_path)
     check_upscalable(source, options.indexes)
     indexes = source.all_indexes(options.indexes)

@@ -12,6 +12,12 @@ from geosr.foreign.predictor import ForeignPredictor
 LARGEST_CORE = 256
 """Side of a tile's core where nothing else is asked for: nobody knows what the network needs."""
 
+WIDE_CORE = 512
+"""The same for networks that look far: of a small tile, they would see little but its halo."""
+
+WIDE_HALO = 16
+"""Halo from which on a core is wide, in source pixels."""
+
 BLENDED_TILE = 256
 """Side of a blended tile where nothing else is asked for, in source pixels."""
 
@@ -66,7 +72,8 @@ def _exact_size(
     if fixed is not None:
         return 2 * halo + (fixed - 2 * halo) // stride * stride
     if tile_size is None:
-        best = best_tile_size(shape, block_size=block_size, halo=halo, largest=LARGEST_CORE)
+        largest = LARGEST_CORE if halo < WIDE_HALO else WIDE_CORE
+        best = best_tile_size(shape, block_size=block_size, halo=halo, largest=largest)
         return -(-best // stride) * stride  # the halo is a multiple, so the core is too
     if tile_size % stride:
         raise OptionError(

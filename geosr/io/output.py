@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +16,7 @@ from rasterio.errors import RasterioError
 
 from geosr.core.errors import OptionError, OutputError, OutputExistsError
 from geosr.core.plan import BlockPlan
+from geosr.io.claim import sweep_finished
 from geosr.io.metadata import RasterMetadata
 from geosr.io.opening import reason
 from geosr.io.profile import OutputProfile
@@ -93,6 +95,7 @@ def check_output(
             )
     _check_place(path, folder=format == "zarr")
     if path.exists() and not overwrite:
+        sweep_finished(name)
         raise OutputExistsError(f"The output {name} exists.", hint="Use --overwrite to replace it.")
     _check_name(name, format)
 
@@ -108,17 +111,25 @@ def put_in_place(part: Path, output: Output) -> None:
         If the system refuses.
     """
     path = Path(os.path.realpath(output.path))
-    if path.exists():
+    replaces = path.exists()
+    if replaces:
         check_absent(output)
         shutil.copymode(path, part)
+    else:
+        _put_sidecars(part, path)  # first, so that a file under its name has all that it needs
     os.replace(part, path)
-    for sidecar in SIDECARS:  # those of the old file would spoil the new one
+    if replaces:
+        _put_sidecars(part, path)
+    flush(path.parent)
+
+
+def _put_sidecars(part: Path, path: Path) -> None:
+    for sidecar in SIDECARS:  # those of an old file would spoil the new one
         made, old = (name.with_name(name.name + sidecar) for name in (part, path))
         if made.exists():
             os.replace(made, old)  # what does not go into a TIFF, such as with PROFILE=GeoTIFF
         else:
             old.unlink(missing_ok=True)
-    flush(path.parent)
 
 
 def check_absent(output: Output) -> None:
@@ -149,6 +160,8 @@ def write_errors(output: Output) -> Iterator[None]:
 
 def write_failure(output: Output, error: BaseException) -> OutputError:
     """Return the error that says why the output cannot be written."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_full(output)
     with suppress(OSError):
         if is_full(output):
             return disk_full(output)

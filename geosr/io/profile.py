@@ -23,6 +23,7 @@ from geosr.io.cog.options import check_cog_size, cog_options
 from geosr.io.facts import RasterFacts, usable_nodata
 from geosr.io.integrity import place_of
 from geosr.io.opening import messages_kept, reason
+from geosr.io.zarr.options import zarr_options
 
 _PIXEL_TILE_BYTES = 8 << 20
 _COPIES = "GDAL knows it only where it copies rasters; geosr makes a new one."
@@ -185,14 +186,19 @@ def output_profile(  # noqa: PLR0913 - all that decides how the output is stored
     asked = {name.upper(): str(value) for name, value in creation_options.items()}
     if format == "cog":
         asked = cog_options(asked)
-    options = {
-        **_layout(grid.shape, count, dtype, asked),
-        **_compression(dtype, asked),
-        # By its own estimate GDAL takes BigTIFF from 2 GB on, since compression may fail to help.
-        "BIGTIFF": "IF_SAFER",
-        "NUM_THREADS": "ALL_CPUS",
-        **asked,
-    }
+    if format == "zarr":
+        layout = _layout(grid.shape, count, dtype, {})
+        options = {"INTERLEAVE": layout["INTERLEAVE"], **zarr_options(asked)}
+        asked = {}
+    else:
+        options = {
+            **_layout(grid.shape, count, dtype, asked),
+            **_compression(dtype, asked),
+            # GDAL takes BigTIFF from 2 GB on by its estimate: compression may fail to help.
+            "BIGTIFF": "IF_SAFER",
+            "NUM_THREADS": "ALL_CPUS",
+            **asked,
+        }
     profile = OutputProfile(
         grid=grid,
         has_transform=facts.has_transform,

@@ -71,7 +71,7 @@ class Encoder(Protocol):
 def open_sink(output: Output) -> Sink[Any]:
     """Return what stores an output in its format."""
     if output.profile.format == "zarr":
-        from geosr.io.zarr_sink import ZarrSink
+        from geosr.io.zarr.sink import ZarrSink
 
         return ZarrSink(output)
     return CogSink(output) if output.profile.format == "cog" else GeoTiffSink(output)
@@ -86,7 +86,7 @@ def encoder_of(output: Output) -> Encoder:
         If the format can be written by one process only.
     """
     if output.profile.format == "zarr":
-        from geosr.io.zarr_sink import ZarrEncoder
+        from geosr.io.zarr.store import ZarrEncoder
 
         return ZarrEncoder(output)
     if output.profile.format == "gtiff":
