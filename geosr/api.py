@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
+from geosr.batch.run import BatchReport, find_batch, run_batch
 from geosr.core.errors import GeosrError
 from geosr.core.events import EventSink, no_events
 from geosr.core.options import UpscaleKeywords, UpscaleOptions
 from geosr.file_plan import FilePlan
-from geosr.file_run import Surroundings, UpscaleReport, run_file
+from geosr.file_run import UpscaleReport, run_file, surroundings
 from geosr.io.facts import check_upscalable, read_facts
 from geosr.io.output import check_output
-from geosr.loaded import LoadedModels
-from geosr.planning import plan_run
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["UpscaleReport", "describe_raster", "plan_file", "upscale", "upscale_file"]
+__all__ = [
+    "BatchReport",
+    "UpscaleReport",
+    "describe_raster",
+    "plan_file",
+    "upscale",
+    "upscale_file",
+    "upscale_files",
+]
 
 Path = str | os.PathLike[str]
 
@@ -59,15 +66,66 @@ def upscale_file(
     >>> import geosr
     >>> geosr.upscale_file("in.tif", "out.tif", upscale_factor=2)  # doctest: +SKIP
     """
-    plan = plan_file(src_path, dst_path, **options)
     chosen = UpscaleOptions(**options)
-    return run_file(
-        plan,
-        os.fspath(dst_path),
-        Surroundings(LoadedModels(), on_event, should_stop),
-        overwrite=chosen.overwrite,
-        resume=chosen.resume,
+    with surroundings(chosen, on_event, should_stop) as around:
+        plan = around.plan(os.fspath(src_path), chosen)
+        _check(plan, dst_path, chosen)
+        return run_file(plan, os.fspath(dst_path), around, chosen)
+
+
+def upscale_files(
+    sources: Path | Sequence[Path],
+    out_dir: Path,
+    *,
+    assets: Sequence[str] = (),
+    on_event: EventSink = no_events,
+    should_stop: Callable[[], bool] = lambda: False,
+    **options: Unpack[UpscaleKeywords],
+) -> BatchReport:
+    """Super-resolve many rasters into a folder, which is made if it is missing.
+
+    Models stay loaded from one raster to the next. A raster that cannot be upscaled stops no
+    other. Outputs that are there already, and were made in the same way, are skipped: a batch that
+    was stopped or killed goes on when it is called again.
+
+    Parameters
+    ----------
+    sources
+        Rasters; patterns such as ``"scenes/**/*.tif"``; lists, ``"@scenes.txt"``; STAC Items and
+        lists of items, as JSON in a file or at an http address.
+    out_dir
+        Outputs are called as their sources, or ``ITEM_ASSET``; they end with ``.tif`` or ``.zarr``.
+    assets
+        Those of each STAC item; none: those with the role "data", else all GeoTIFF and JPEG 2000.
+    on_event, should_stop, **options
+        As in `upscale_file`.
+
+    Returns
+    -------
+    BatchReport
+        What was made, what was skipped, and what failed and why.
+
+    Raises
+    ------
+    CancelledError
+        If it was stopped; what is done stays.
+    GeosrError
+        If two sources would have the same output, or the options would fail with every raster.
+
+    Examples
+    --------
+    >>> import geosr
+    >>> report = geosr.upscale_files("scenes/*.tif", "sharper")  # doctest: +SKIP
+    >>> [failure.message for failure in report.failed]  # doctest: +SKIP
+    []
+    """
+    names = [sources] if isinstance(sources, str | os.PathLike) else sources
+    chosen = UpscaleOptions(**options)
+    batch = find_batch(
+        [os.fspath(name) for name in names], os.fspath(out_dir), chosen, assets=assets
     )
+    with surroundings(chosen, on_event, should_stop) as around:
+        return run_batch(batch, around)
 
 
 def plan_file(
@@ -75,15 +133,10 @@ def plan_file(
 ) -> FilePlan:
     """Return what `upscale_file` would do, or raise what it would; nothing is written."""
     chosen = UpscaleOptions(**options)
-    plan = plan_run(os.fspath(src_path), chosen, processors=os.cpu_count() or 1)
+    with surroundings(chosen) as around:
+        plan = around.plan(os.fspath(src_path), chosen)
     if dst_path is not None:
-        check_output(
-            os.fspath(src_path),
-            dst_path,
-            chosen.overwrite,
-            source_files=plan.source.files,
-            format=chosen.format,
-        )
+        _check(plan, dst_path, chosen)
     return plan
 
 
@@ -170,3 +223,13 @@ def describe_raster(src_path: Path) -> dict[str, Any]:
         "problem": problem,
         "hint": hint,
     }
+
+
+def _check(plan: FilePlan, dst_path: Path, options: UpscaleOptions) -> None:
+    check_output(
+        plan.source.path,
+        dst_path,
+        options.overwrite,
+        source_files=plan.source.files,
+        format=options.format,
+    )

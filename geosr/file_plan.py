@@ -27,6 +27,22 @@ NETWORK_BYTES = 700
 
 
 @dataclass(frozen=True)
+class TimeEstimate:
+    """How long a run will take.
+
+    Attributes
+    ----------
+    seconds
+        From beginning to end.
+    measured
+        What it was concluded from, for people.
+    """
+
+    seconds: float
+    measured: str
+
+
+@dataclass(frozen=True)
 class FilePlan:
     """What a run will do.
 
@@ -46,6 +62,8 @@ class FilePlan:
         A network without a card, already opened for its probe; else None.
     notes
         What the user should know.
+    time
+        How long it will take; None if nothing was measured: see `geosr.calibration`.
     """
 
     source: RasterFacts
@@ -58,6 +76,7 @@ class FilePlan:
     work: Work
     foreign: ForeignPredictor | None
     notes: tuple[str, ...]
+    time: TimeEstimate | None = None
 
     @property
     def ram_bytes(self) -> int:
@@ -100,6 +119,7 @@ class FilePlan:
             "tile_size": self.blocks.tile_size,
             "ram_bytes": self.ram_bytes,
             "disk_bytes": self.output.raw_bytes,
+            "seconds": round(self.time.seconds, 1) if self.time else None,
             "notes": list(self.notes),
         }
 
@@ -120,6 +140,9 @@ class FilePlan:
             ("Memory", f"about {megabytes(self.ram_bytes)}"),
             ("Disk", f"at most {megabytes(self.output.raw_bytes)}, less what compression saves"),
         ]
+        if self.time:
+            took = f"about {duration(self.time.seconds)}, measured with {self.time.measured}"
+            rows.append(("Time", took))
         return (*(f"{name:<11}{value}" for name, value in rows), *self.notes)
 
     def _place(self) -> list[tuple[str, str]]:
@@ -138,3 +161,18 @@ class FilePlan:
 def megabytes(size: int) -> str:
     """Return a size in bytes for people."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time for people.
+
+    >>> duration(160), duration(3 * 3600 + 61), duration(0.2)
+    ('2 min 40 s', '3 h 01 min', '1 s')
+    """
+    whole = max(round(seconds), 1)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min"

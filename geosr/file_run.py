@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from geosr import __version__
+from geosr.cluster import Crew, run_on_cluster
+from geosr.core.errors import InputChangedError
 from geosr.core.events import (
     EventSink,
     log_event,
@@ -17,13 +21,20 @@ from geosr.core.events import (
     start_event,
 )
 from geosr.core.geometry import GeoGrid
+from geosr.core.options import UpscaleOptions
+from geosr.delivery import delivered
 from geosr.engine import Tally, run
 from geosr.file_plan import FilePlan
+from geosr.io.changes import same
+from geosr.io.identity import source_identity
 from geosr.io.integrity import check_complete
+from geosr.io.output import Output
+from geosr.io.output import Output
 from geosr.io.raster import RasterReader
 from geosr.io.sinks import Sink, open_sink
 from geosr.loaded import LoadedModels
 from geosr.outputs import output_of
+from geosr.planning import plan_run
 
 
 @dataclass(frozen=True)
@@ -62,20 +73,45 @@ class Surroundings:
         Called with each event of `geosr.core.events`.
     should_stop
         Asked between tiles.
+    crew
+        Workers that share the work; None: this process does it.
     """
 
     models: LoadedModels
     on_event: EventSink = no_events
     should_stop: Callable[[], bool] = lambda: False
+    crew: Crew | None = None
+
+    def plan(self, src_path: str, options: UpscaleOptions) -> FilePlan:
+        """Work a run out: see `geosr.planning.plan_run`."""
+        return plan_run(
+            src_path,
+            options,
+            processors=os.cpu_count() or 1,
+            models=self.models,
+            settled=self.crew.settled if self.crew else None,
+        )
+
+
+@contextmanager
+def surroundings(
+    options: UpscaleOptions,
+    on_event: EventSink = no_events,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Surroundings]:
+    """Yield what the runs of a call share; workers are called when the first one needs them."""
+    around = Surroundings(LoadedModels(), on_event, should_stop)
+    crew = Crew(
+        options,
+        should_stop=should_stop,
+        on_log=lambda message: on_event(log_event("info", message)),
+    )
+    with crew:
+        yield replace(around, crew=crew if crew.wanted else None)
 
 
 def run_file(
-    plan: FilePlan,
-    dst_path: str,
-    around: Surroundings,
-    *,
-    overwrite: bool = False,
-    resume: bool = True,
+    plan: FilePlan, dst_path: str, around: Surroundings, options: UpscaleOptions
 ) -> UpscaleReport:
     """Carry out a plan; the output appears under its name once it is complete.
 
@@ -85,38 +121,75 @@ def run_file(
         One of its kinds, with a hint, for each thing that can go wrong.
     """
     begun = time.monotonic()
-    machinery, total, on_event = plan.machinery, plan.blocks.num_tiles, around.on_event
+    on_event = around.on_event
     height, width = plan.output.grid.shape
-    output_mpx = height * width * plan.output.count / 1e6
     on_event(
         start_event(
-            version=__version__, device=machinery.device, tiles=total, output_mpx=output_mpx
+            version=__version__,
+            device=plan.machinery.device,
+            tiles=plan.blocks.num_tiles,
+            output_mpx=height * width * plan.output.count / 1e6,
         )
     )
     for note in plan.notes:
         on_event(log_event("warning", note))
     check_complete(plan.source, plan.indexes, plan.window)
-    output = output_of(plan, dst_path, overwrite=overwrite, resume=resume)
+    output = output_of(plan, dst_path, overwrite=options.overwrite, resume=options.resume)
+    with delivered(output, options.temp_dir, on_event) as local:
+        tallies = _run_here(plan, local, around) if local else (Tally(), Tally())
+    return UpscaleReport(
+        dst_path, plan.output.grid, _stats(plan, tallies, time.monotonic() - begun)
+    )
+
+
+def _run_here(plan: FilePlan, output: Output, around: Surroundings) -> tuple[Tally, Tally]:
+    """Make a local output; return what there is to tell of earlier runs, and of this one."""
+    on_event, total = around.on_event, plan.blocks.num_tiles
     with open_sink(output) as sink:
         before = _told_before(sink, around)
-        on_event(phase_event("Loading the model"))
-        predictor = plan.foreign or around.models.predictor(plan.model, machinery)
-        on_event(phase_event("Upscaling"))
-        with RasterReader(plan.source, plan.indexes, plan.window) as reader:
-            tally = run(
-                plan.blocks,
-                reader,
-                predictor,
-                sink,
-                plan.work,
-                done=sink.done,
-                on_tiles=lambda done: on_event(progress_event(before.tiles + done, total)),
-                should_stop=around.should_stop,
+
+        def on_tiles(done: int) -> None:
+            on_event(progress_event(before.tiles + done, total))
+
+        if around.crew:
+            workers = around.crew.workers()
+            on_event(phase_event("Upscaling"))
+            found, tally = run_on_cluster(
+                plan, output, sink, workers, on_tiles=on_tiles, should_stop=around.should_stop
             )
+            before.add(found)
+        else:
+            tally = _run_in_threads(plan, sink, around, on_tiles)
         on_event(phase_event("Finishing the file"))
-    return UpscaleReport(
-        dst_path, plan.output.grid, _stats(plan, (before, tally), time.monotonic() - begun)
-    )
+    return before, tally
+
+
+def _run_in_threads(
+    plan: FilePlan, sink: Sink[Any], around: Surroundings, on_tiles: Callable[[int], None]
+) -> Tally:
+    around.on_event(phase_event("Loading the model"))
+    predictor = plan.foreign or around.models.predictor(plan.model, plan.machinery)
+    around.on_event(phase_event("Upscaling"))
+    with RasterReader(plan.source, plan.indexes, plan.window) as reader:
+        return run(
+            plan.blocks,
+            reader,
+            predictor,
+            sink,
+            plan.work,
+            done=sink.done,
+            on_tiles=on_tiles,
+            should_stop=around.should_stop,
+        )
+
+
+def _check_unchanged(plan: FilePlan, output: Output) -> None:
+    """Refuse to finish an output that may be of one source in parts, and of another in others."""
+    if not same(output.identity["source"], source_identity(plan.source)):
+        raise InputChangedError(
+            f"{plan.source.path} has changed while it was read.",
+            hint="Run it again when nothing writes to that file.",
+        )
 
 
 def _told_before(sink: Sink[Any], around: Surroundings) -> Tally:
@@ -138,7 +211,7 @@ def _stats(plan: FilePlan, tallies: tuple[Tally, Tally], seconds: float) -> dict
     share = now.tiles / both.tiles if both.tiles else 1.0
     source = plan.window.height * plan.window.width * len(plan.indexes) / 1e6
     output = height * width * plan.output.count / 1e6
-    network_s = now.network_s / plan.machinery.threads
+    network_s = 0.0 if plan.model.is_kernel else now.network_s / plan.machinery.threads
     placed = plan.source.has_transform
     return {
         "seconds": round(seconds, 3),

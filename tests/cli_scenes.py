@@ -16,9 +16,10 @@ ROOT = Path(geosr.__file__).parent.parent
 NODATA = 0
 
 
-def make_raster(path, *, size=40, bands=3, dtype="uint16", nodata=NODATA, **profile):
+def make_raster(path, *, size=40, width=None, bands=3, dtype="uint16", nodata=NODATA, **profile):
     """Write a raster of noise with a nodata corner, in UTM at 10 m; return its values."""
-    values = np.random.default_rng(1).uniform(100, 9000, (bands, size, size + 4)).astype(dtype)
+    shape = (bands, size, width or size + 4)
+    values = np.random.default_rng(1).uniform(100, 9000, shape).astype(dtype)
     values[:, :3, :5] = NODATA
     profile = {
         "crs": "EPSG:32632",

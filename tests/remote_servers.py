@@ -13,12 +13,12 @@ import struct
 import subprocess
 import sys
 import threading
-import urllib.request
 from dataclasses import asdict, dataclass
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 _CONTROL = "/-/"
 
@@ -41,6 +41,8 @@ class Fault:
         Hang up with a reset.
     silent
         Never answer.
+    agent
+        Only requests of other programs than this one.
     """
 
     first: int = 0
@@ -51,6 +53,7 @@ class Fault:
     after: int | None = None
     reset: bool = False
     silent: bool = False
+    agent: str = ""
 
 
 class RangeServer:
@@ -79,9 +82,38 @@ class RangeServer:
         return [tuple(request) for request in answer["requests"]], answer["bytes"]
 
     def _control(self, order: dict[str, Any] | None) -> Any:
-        data = None if order is None else json.dumps(order).encode()
-        with urllib.request.urlopen(self.address + _CONTROL, data, timeout=10) as answer:
-            return json.load(answer)
+        body = None if order is None else json.dumps(order)
+        return json.loads(_ask(self.address, "POST" if body else "GET", _CONTROL, body))
+
+
+class S3Server:
+    """A server of object storage with one bucket, ``bucket``; a context manager."""
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, __file__, "s3"]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        self.address = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
+        self.environment = {
+            "AWS_ENDPOINT_URL": self.address,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        _ask(self.address, "PUT", "/bucket")
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def _ask(address: str, method: str, path: str, body: str | None = None) -> bytes:
+    connection = HTTPConnection(urlsplit(address).netloc, timeout=10)
+    with contextlib.closing(connection):
+        connection.request(method, path, body)
+        return connection.getresponse().read()
 
 
 class _State:
@@ -97,110 +129,124 @@ class _State:
         self.requests: list[tuple[str, str, list[int]]] = []
         self.bytes = 0
 
-    def fault(self, method: str, path: str, span: list[int]) -> Fault:
+    def fault(self, method: str, path: str, span: list[int], agent: str) -> Fault:
         with self.lock:
             self.requests.append((method, path, span))
             found = Fault()
             for counted in self.faults:
                 number, fault = counted
-                if fault.method in ("", method) and fault.path in ("", path):
+                if (
+                    fault.method in ("", method)
+                    and fault.path in ("", path)
+                    and fault.agent != (agent or "-")
+                ):
                     counted[0] += 1
                     if fault.first <= number <= fault.last:
                         found = fault
             return found
 
 
+def serve_objects() -> None:
+    """Serve as S3 does until killed; the port goes to standard output."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    sys.stdout.write(f"{server.get_host_and_port()[1]}\n")
+    sys.stdout.flush()
+    threading.Event().wait()
+
+
 def serve(folder: Path) -> None:
     """Serve until killed; the port goes to standard output."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(folder, _State()))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.folder, server.state = folder, _State()
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()
     server.serve_forever()
 
 
-def _handler(folder: Path, state: _State) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
-        def do_HEAD(self) -> None:
-            self._answer("HEAD")
+    def do_HEAD(self) -> None:
+        self._answer("HEAD")
 
-        def do_GET(self) -> None:
-            if self.path == _CONTROL:
-                self._tell({"requests": state.requests, "bytes": state.bytes})
-            else:
-                self._answer("GET")
+    def do_GET(self) -> None:
+        if self.path == _CONTROL:
+            self._tell({"requests": self.server.state.requests, "bytes": self.server.state.bytes})
+        else:
+            self._answer("GET")
 
-        def do_POST(self) -> None:
-            state.begin(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self._tell({})
+    def do_POST(self) -> None:
+        self.server.state.begin(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self._tell({})
 
-        def log_message(self, *args: object) -> None:
-            pass
+    def log_message(self, *args: object) -> None:
+        pass
 
-        def _tell(self, answer: dict[str, Any]) -> None:
-            body = json.dumps(answer).encode()
-            self._head(200, len(body))
-            self.wfile.write(body)
+    def _tell(self, answer: dict[str, Any]) -> None:
+        body = json.dumps(answer).encode()
+        self._head(200, len(body))
+        self.wfile.write(body)
 
-        def _head(self, status: int, length: int, **headers: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(length))
-            for name, value in headers.items():
-                self.send_header(name.replace("_", "-"), value)
-            self.end_headers()
+    def _head(self, status: int, length: int, **headers: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
 
-        def _answer(self, method: str) -> None:
-            path = urlsplit(self.path).path
-            asked = self.headers.get("Range", "").removeprefix("bytes=")
-            span = [int(byte) for byte in asked.split("-")] if asked else []
-            fault = state.fault(method, path, span)
-            file = folder / path.lstrip("/")
-            if fault.silent:
-                threading.Event().wait()
-            elif fault.status:
-                self._head(fault.status, 0)
-            elif not file.is_file():
-                self._head(404, 0)
-            else:
-                self._send(method, file, span, fault)
+    def _answer(self, method: str) -> None:
+        path = unquote(urlsplit(self.path).path)
+        asked = self.headers.get("Range", "").removeprefix("bytes=")
+        span = [int(byte) for byte in asked.split("-")] if asked else []
+        fault = self.server.state.fault(method, path, span, self.headers.get("User-Agent", ""))
+        file = self.server.folder / path.lstrip("/")
+        if fault.silent:
+            threading.Event().wait()
+        elif fault.status:
+            self._head(fault.status, 0)
+        elif not file.is_file():
+            self._head(404, 0)
+        else:
+            self._send(method, file, span, fault)
 
-        def _send(self, method: str, file: Path, span: list[int], fault: Fault) -> None:
-            content, facts = file.read_bytes(), file.stat()
-            first, last = span or (0, len(content))
-            body = content[first : last + 1]
-            if fault.after is not None and fault.after < 0:
-                self._hang_up(fault)
-                return
-            headers = {"Accept_Ranges": "bytes"}
-            if span:
-                headers["Content_Range"] = f"bytes {first}-{first + len(body) - 1}/{len(content)}"
-            if state.etag:
-                headers["ETag"] = f'"{facts.st_mtime_ns:x}"'
-                headers["Last_Modified"] = self.date_time_string(int(facts.st_mtime))
-            self._head(206 if span else 200, len(body), **headers)
-            if method == "GET":
-                part = body[: fault.after]
-                with contextlib.suppress(OSError):  # the reader has had enough
-                    self.wfile.write(part)
-                    with state.lock:
-                        state.bytes += len(part)
-            if fault.after is not None:
-                self._hang_up(fault)
+    def _send(self, method: str, file: Path, span: list[int], fault: Fault) -> None:
+        content, facts = file.read_bytes(), file.stat()
+        first, last = span or (0, len(content))
+        body = content[first : last + 1]
+        if fault.after is not None and fault.after < 0:
+            self._hang_up(fault)
+            return
+        headers = {"Accept_Ranges": "bytes"}
+        if span:
+            headers["Content_Range"] = f"bytes {first}-{first + len(body) - 1}/{len(content)}"
+        if self.server.state.etag:
+            headers["ETag"] = f'"{facts.st_mtime_ns:x}"'
+            headers["Last_Modified"] = self.date_time_string(int(facts.st_mtime))
+        self._head(206 if span else 200, len(body), **headers)
+        if method == "GET":
+            part = body[: fault.after]
+            with contextlib.suppress(OSError):  # the reader has had enough
+                self.wfile.write(part)
+                with self.server.state.lock:
+                    self.server.state.bytes += len(part)
+        if fault.after is not None:
+            self._hang_up(fault)
 
-        def _hang_up(self, fault: Fault) -> None:
-            self.close_connection = True
-            if fault.reset:  # a socket that does not linger is reset, not closed
-                self.connection.setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-                )
-            else:
-                self.connection.shutdown(socket.SHUT_RDWR)
-            self.connection.close()
-
-    return Handler
+    def _hang_up(self, fault: Fault) -> None:
+        self.close_connection = True
+        if fault.reset:  # a socket that does not linger is reset, not closed
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        else:
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self.connection.close()
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]))
+    if sys.argv[1] == "s3":
+        serve_objects()
+    else:
+        serve(Path(sys.argv[1]))

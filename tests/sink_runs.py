@@ -29,7 +29,6 @@ def make_output(
     nodata=None,
     mask=False,
     colours=None,
-    format="cog",
     options=(),
     **keywords,
 ):
@@ -61,7 +60,7 @@ def make_output(
         dtype=dtype,
         nodata=OutputNodata(nodata, fill, write_mask=mask),
         creation_options={**tiles, **dict(options)},
-        format=format,
+        format=keywords.pop("format", "cog"),
     )
     keywords = {"tags": {}, "identity": {"source": 1}, **keywords}
     return Output(

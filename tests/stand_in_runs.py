@@ -15,68 +15,87 @@ import types
 from geosr.cli import main, upscale
 from geosr.core.errors import CancelledError
 from geosr.core.events import phase_event
+from geosr.io.claim import Claim, part_of, sweep
 
 
 @contextlib.contextmanager
-def output(path):
-    part = f"{path}.part-{os.getpid()}"  # as geosr.io.output does
-    with open(part, "wb"):
-        pass
-    try:
-        yield
-        os.replace(part, path)
-    finally:
-        if os.path.exists(part):
-            os.remove(part)
+def output(path, resume):
+    """Yield a claim on an output, and leave of it what a sink would leave."""
+    part = part_of(path)
+    with Claim(path) as claim:
+        claim.restart({"run": "stand-in"})
+        part.touch()
+        try:
+            yield claim
+            os.replace(part, path)
+            claim.remove()
+        except BaseException:
+            if not (resume and len(claim.records) > 1):
+                sweep(path)
+                claim.remove()
+            raise
 
 
-def chatty(on_event, should_stop):
+def chatty(on_event, should_stop, claim):
     while True:
         on_event(phase_event("more"))
 
 
-def polls(on_event, should_stop):
+def polls(on_event, should_stop, claim):
     while not should_stop():
         time.sleep(0.01)
     raise CancelledError("seen")
 
 
-def waits(on_event, should_stop):  # as for a worker that does not answer
+def waits(on_event, should_stop, claim):  # as for a worker that does not answer
     queue.Queue().get()
 
 
-def computes(on_event, should_stop):
+def computes(on_event, should_stop, claim):
     while True:
         sum(range(1000))
 
 
-def swallows(on_event, should_stop):  # a stop shows as another error
+def swallows(on_event, should_stop, claim):  # a stop shows as another error
     try:
         threading.Event().wait()
     except KeyboardInterrupt as error:
         raise SystemError("a callback failed") from error
 
 
-def stubborn(on_event, should_stop):
+def stubborn(on_event, should_stop, claim):
     while True:
         with contextlib.suppress(KeyboardInterrupt):
             time.sleep(60)
 
 
-def noisy(on_event, should_stop):
+def stores(on_event, should_stop, claim):  # and does not see that it is to stop
+    claim.add({"block": 0})
+    queue.Queue().get()
+
+
+def tells(on_event, should_stop, claim):  # what it has stored
+    claim.add({"block": 0})
+    try:
+        polls(on_event, should_stop, claim)
+    except CancelledError as error:
+        raise CancelledError("Stopped; 1 of 2 blocks are kept.", hint="They count.") from error
+
+
+def noisy(on_event, should_stop, claim):
     sys.stdout.write("from Python\n")
     os.write(1, b"from a C library\n")
     subprocess.run(["echo", "from a child"], check=True)
 
 
-RUNS = (chatty, polls, waits, computes, swallows, stubborn, noisy)
+RUNS = (chatty, polls, waits, computes, swallows, stubborn, stores, tells, noisy)
 
 
-def upscale_file(src_path, dst_path, *, on_event, should_stop, **options):
+def upscale_file(src_path, dst_path, *, on_event, should_stop, resume, **options):
     run = {run.__name__: run for run in RUNS}[src_path]
-    with output(dst_path):
+    with output(dst_path, resume) as claim:
         on_event(phase_event("running"))
-        run(on_event, should_stop)
+        run(on_event, should_stop, claim)
     grid = types.SimpleNamespace(shape=(1, 2))
     return types.SimpleNamespace(output=dst_path, grid=grid, stats={})
 

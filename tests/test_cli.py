@@ -9,14 +9,19 @@ import sys
 import types
 import typing
 import warnings
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from cli_scenes import run
 
 import geosr
+from geosr.batch.failures import Failure
+from geosr.batch.run import Outcome
+from geosr.cli.upscale import report_lines
 from geosr.core.errors import BandError, InputFileError, UnknownModelError
-from geosr.core.events import parse_event
+from geosr.core.events import batch_event, file_event, parse_event, phase_event, result_event
 from geosr.core.geometry import GeoGrid
 from geosr.core.options import UpscaleKeywords, UpscaleOptions
 
@@ -40,6 +45,22 @@ class FakeApi(types.ModuleType):
         grid = GeoGrid((10, 20), (5.0, 0.0, 0.0, 0.0, -5.0, 0.0))
         stats = {"seconds": 2.0, "consistency_error": math.nan}
         return types.SimpleNamespace(output=dst_path, grid=grid, stats=stats)
+
+    def upscale_files(self, sources, out_dir, *, assets, on_event, should_stop, **options):
+        UpscaleOptions(**options)
+        self.calls.append((sources, out_dir, assets, options))
+        failed = ()
+        for index, source in enumerate(sources, 1):
+            on_event(file_event(source, f"{source}.out", index=index, total=len(sources)))
+            if source == "bad.tif":
+                error = InputFileError("It is empty.", hint="Mend it.")
+                failed = (Failure.of(source, f"{source}.out", error),)
+            else:
+                self.act(on_event)
+                on_event(result_event(f"{source}.out", width=1, height=1, stats={"seconds": 2.0}))
+        done = len(sources) - len(failed)
+        on_event(batch_event(done=done, skipped=0, failed=[asdict(one) for one in failed]))
+        return Outcome(done=("made",) * done, skipped=(), failed=failed)
 
     def plan_file(self, src_path, dst_path=None, **options):
         self.calls.append((src_path, dst_path, options))
@@ -137,6 +158,17 @@ USAGE_ERRORS = {
     "band twice": (["in.tif", "out.tif", "-b", "1", "-b", "1"], "twice"),
     "bounds crs alone": (["in.tif", "out.tif", "--bounds-crs", "EPSG:4326"], "bounds"),
     "no workers": (["in.tif", "out.tif", "--workers", "0"], "workers"),
+    "sources to nowhere": (["a.tif", "b.tif", "c.tif"], "--out-dir"),
+    "nothing for a folder": (["--out-dir", "out"], "source"),
+    "asset of a file": (["in.tif", "out.tif", "--asset", "red"], "--asset"),
+    "calibrated run": (["in.tif", "out.tif", "--calibrate"], "--dry-run"),
+    "calibrated workers": (
+        ["in.tif", "out.tif", "--dry-run", "--calibrate", "--workers", "2"],
+        "--calibrate",
+    ),
+    "standard input twice": (["@-", "--out-dir", "out", "--exit-with-stdin"], "standard input"),
+    "log file in no folder": (["in.tif", "out.tif", "--log-file", "no/such/log"], "no/such/log"),
+    "log file is a folder": (["in.tif", "out.tif", "--log-file", "/"], "log file"),
     "empty range": (["in.tif", "out.tif", "--model-range", "5", "5"], "range"),
 }
 
@@ -239,6 +271,120 @@ def test_a_dry_run_prints_the_plan(api):
         "plan": {"tiles": 4},
     }
     assert [call[2]["model"] for call in api.calls] == ["bicubic"] * 2
+
+
+def test_any_number_of_sources_go_to_a_folder(api):
+    result = run("upscale", "a.tif", "b*.tif", "--out-dir", "out", "--asset", "red", "-f", "3")
+    assert result.exit_code == 0, result.output
+    (sources, out_dir, assets, options) = api.calls[-1]
+    assert (sources, out_dir, assets) == (("a.tif", "b*.tif"), "out", ("red",))
+    assert UpscaleOptions(**options) == UpscaleOptions(upscale_factor=3)
+    *files, last = result.stdout.splitlines()
+    assert files == ["[1/2] a.tif.out  2.0 s", "[2/2] b*.tif.out  2.0 s"]
+    assert last.startswith("2 done, 0 skipped, 0 failed in ")
+    assert result.stderr == ""
+
+
+def test_two_names_and_a_folder_are_two_sources(api):
+    assert run("upscale", "a.tif", "b.tif", "--out-dir", "out").exit_code == 0
+    assert api.calls[-1][0] == ("a.tif", "b.tif")
+
+
+def test_a_failed_file_is_listed_and_the_status_is_1(api):
+    result = run("upscale", "a.tif", "bad.tif", "c.tif", "--out-dir", "out")
+    assert result.exit_code == 1
+    assert "2 done, 0 skipped, 1 failed" in result.stdout
+    assert result.stderr == "Failed: bad.tif\n  It is empty.\n  Mend it.\n"
+    quiet = run("upscale", "a.tif", "bad.tif", "--out-dir", "out", "-q")
+    assert (quiet.exit_code, quiet.stdout) == (1, "")
+    assert quiet.stderr == result.stderr
+
+
+def test_a_batch_in_json_ends_with_how_it_went(api):
+    args = ("upscale", "a.tif", "bad.tif", "--out-dir", "out", "--progress", "json")
+    result = run(*args)
+    assert result.exit_code == 1
+    assert result.stderr == ""
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [event["event"] for event in events] == ["file", "result", "file", "batch"]
+    assert events[-1]["failed"][0]["hint"] == "Mend it."
+
+
+def log_lines(path):
+    """Return the lines of a log without their times."""
+    return [line[24:] for line in Path(path).read_text().splitlines()]
+
+
+@pytest.mark.parametrize("args", [(), ("-q",), ("-v", "-v"), ("--progress", "json")])
+def test_the_log_file_has_everything_whatever_is_shown(api, tmp_path, args):
+    def act(on_event):
+        on_event(phase_event("Upscaling"))
+        logging.getLogger("geosr.engine").debug("a detail")
+        logging.getLogger("rasterio._env").debug("a detail of theirs")
+        warnings.warn("look out", stacklevel=1)
+        raise KeyError("x")
+
+    api.act = act
+    log = tmp_path / "run.log"
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        for _ in range(2):
+            assert run("upscale", "in.tif", "out.tif", "--log-file", log, *args).exit_code == 1
+    lines = log_lines(log)
+    half = len(lines) // 2
+    assert lines[0].startswith(f"INFO geosr.cli: geosr {geosr.__version__}: ")
+    assert 'INFO geosr.events: {"event": "phase", "message": "Upscaling"}' in lines
+    assert "DEBUG geosr.engine: a detail" in lines
+    assert not any("a detail of theirs" in line for line in lines)
+    assert any("UserWarning: look out" in line for line in lines)
+    text = log.read_text()
+    assert text.count("Traceback (most recent call last)") == 2
+    assert text.count("KeyError: 'x'\n") == 2
+    assert parse_event(lines[-1].removeprefix("INFO geosr.events: "))["event"] == "error"
+    assert lines[:half] == lines[half:]  # the second run was appended
+
+
+def test_each_line_of_the_log_has_its_time(api, tmp_path):
+    log = tmp_path / "run.log"
+    assert run("upscale", "in.tif", "out.tif", "--log-file", log).exit_code == 0
+    for line in log.read_text().splitlines():
+        datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f")
+
+
+def test_a_log_file_shows_nothing_more_on_the_terminal(api, tmp_path):
+    def act(on_event):
+        logging.getLogger("geosr.engine").debug("a detail")
+        logging.getLogger("geosr.engine").info("what is done")
+
+    api.act = act
+    args = ("upscale", "in.tif", "out.tif", "--log-file", tmp_path / "run.log")
+    assert run(*args).stderr == ""
+    assert run(*args, "-v").stderr == "geosr.engine: what is done\n"
+
+
+def test_the_summary_says_what_the_network_took_and_what_was_there():
+    grid = GeoGrid((10, 20), (5.0, 0.0, 0.0, 0.0, -5.0, 0.0))
+    stats = {
+        "seconds": 12.34,
+        "source_mpx_per_s": 0.5,
+        "output_mpx_per_s": 2.0,
+        "overhead": 1.0816,
+        "consistency_error": None,
+        "unresolved": 0,
+        "resumed": 0.375,
+        "model": "geosr-lite-x2",
+        "runtime": "openvino",
+        "device": "cpu",
+        "precision": "float32",
+        "pixel_size_before": None,
+        "pixel_size": None,
+    }
+    report = types.SimpleNamespace(output="out.tif", grid=grid, stats=stats)
+    lines = [line.strip() for line in report_lines(report)]
+    assert "1.08 times the network alone" in lines
+    assert "Resumed    38% of it was there from an earlier run" in lines
+    report.stats |= {"overhead": None, "resumed": 0.0}
+    assert not [line for line in report_lines(report) if "alone" in line or "Resumed" in line]
 
 
 def test_log_lines_follow_the_verbosity(api):

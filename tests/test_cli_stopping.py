@@ -21,6 +21,7 @@ from geosr.core.events import parse_event
 
 PROGRAM = str(Path(__file__).with_name("stand_in_runs.py"))
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+KEPT = ["out.tif", "out.tif.part", "out.tif.part.journal"]
 
 
 @pytest.fixture
@@ -138,7 +139,7 @@ def test_a_killed_parent_ends_the_run(tmp_path):
         [sys.executable, "-c", program], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
     ) as parent:
         pid = int(parent.stdout.readline())
-        assert (tmp_path / f"out.tif.part-{pid}").exists()
+        assert (tmp_path / "out.tif.part").exists()
         parent.kill()
     deadline = time.monotonic() + 5
     while is_running(pid) and time.monotonic() < deadline:
@@ -157,14 +158,36 @@ def is_running(pid):
         return False
 
 
-def test_a_second_signal_ends_the_process(start, tmp_path):
-    process = start("stubborn", "--progress", "json")
+@pytest.mark.parametrize("kind", ["stores", "tells"])
+def test_a_stopped_run_says_that_it_goes_on(start, tmp_path, kind):
+    process = start(kind, "--progress", "json")
+    process.send_signal(signal.SIGTERM)
+    events, _ = end_of(process, within_s=2.5)
+    said = {
+        "stores": ("Stopped by SIGTERM; the same command goes on from there.", ""),
+        "tells": ("Stopped by SIGTERM; 1 of 2 blocks are kept.", "They count."),
+    }
+    assert (events[-1]["message"], events[-1]["hint"]) == said[kind]
+    assert sorted(path.name for path in tmp_path.iterdir()) == KEPT
+
+
+def test_without_resuming_nothing_is_kept(start, tmp_path):
+    process = start("stores", "--progress", "json", "--no-resume")
+    process.send_signal(signal.SIGTERM)
+    events, _ = end_of(process, within_s=2.5)
+    assert events[-1]["message"] == "Stopped by SIGTERM; nothing was written."
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif"]
+
+
+@pytest.mark.parametrize(("option", "left"), [("--no-resume", ["out.tif"]), ("--resume", KEPT)])
+def test_a_second_signal_ends_the_process(start, tmp_path, option, left):
+    process = start("stubborn", "--progress", "json", option)
     process.send_signal(signal.SIGINT)
     time.sleep(2 * stopping.ECHO_S + 1)  # the interruption came in between, in vain
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     end_of(process, within_s=0.5)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
 
 
 def test_the_same_signal_twice_at_once_counts_once(start, tmp_path):
@@ -178,14 +201,15 @@ def test_the_same_signal_twice_at_once_counts_once(start, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif"]
 
 
-def test_a_run_that_does_not_end_is_ended(start, tmp_path):
-    (tmp_path / "out.tif.part-1").touch()  # of another process
-    process = start("stubborn", "--progress", "json", fast=True)
+@pytest.mark.parametrize("option", ["--no-resume", "--format=gtiff"])
+def test_a_run_that_does_not_end_is_ended(start, tmp_path, option):
+    (tmp_path / "other.tif.part").touch()  # of another output
+    process = start("stubborn", "--progress", "json", option, fast=True)
     process.send_signal(signal.SIGTERM)
     time.sleep(0.5)
     assert process.poll() is None
     end_of(process, within_s=2)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif", "out.tif.part-1"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.tif.part", "out.tif"]
 
 
 def test_signals_that_are_ignored_stay_ignored(start):

@@ -53,8 +53,14 @@ def profile_of(source, grid=GRID, *, dtype=None, nodata=NO_HOLES, indexes=(), **
         grid,
         dtype=dtype or source.dtype,
         nodata=nodata,
+        format=options.pop("format", "gtiff"),
         creation_options=options,
     )
+
+
+def cog_options(source=None, **options):
+    """Return what a cloud-optimised GeoTIFF is created with."""
+    return profile_of(source or facts(), format="cog", **options).creation_options
 
 
 def written(tmp_path, profile):
@@ -220,3 +226,125 @@ def test_options_that_gdal_would_pass_over_are_refused(options, says, caplog):
     assert caught.value.hint
     assert not caplog.records  # GDAL's own words are not shown beside ours
     assert (logger.level, logger.propagate, list(logger.handlers)) == before
+
+
+# Those of a cloud-optimised GeoTIFF
+
+
+def test_a_cog_is_stored_as_a_geotiff_is():
+    assert cog_options() == profile_of(facts()).creation_options
+    many = facts(bands=200)
+    assert cog_options(many) == profile_of(many).creation_options
+    assert cog_options(many)["INTERLEAVE"] == "BAND"
+
+
+@pytest.mark.parametrize(
+    ("asked", "becomes"),
+    [
+        ({"COMPRESS": "deflate"}, {"COMPRESS": "DEFLATE", "PREDICTOR": "2"}),
+        ({"COMPRESS": "DEFLATE", "LEVEL": "9"}, {"COMPRESS": "DEFLATE", "ZLEVEL": "9"}),
+        ({"COMPRESS": "ZSTD", "LEVEL": "9"}, {"COMPRESS": "ZSTD", "ZSTD_LEVEL": "9"}),
+        ({"COMPRESS": "ZSTD", "LEVEL": "9", "ZSTD_LEVEL": "9"}, {"ZSTD_LEVEL": "9"}),
+        ({"ZLEVEL": "9"}, {"COMPRESS": "DEFLATE", "ZLEVEL": "9", "PREDICTOR": "2"}),
+        ({"ZSTD_LEVEL": "9"}, {"COMPRESS": "ZSTD", "ZSTD_LEVEL": "9", "PREDICTOR": "2"}),
+        ({"COMPRESS": "LZW"}, {"COMPRESS": "LZW", "PREDICTOR": "2"}),
+        ({"COMPRESS": "NONE"}, {"COMPRESS": "NONE", "PREDICTOR": None}),
+        ({"PREDICTOR": "YES"}, {"COMPRESS": "ZSTD", "PREDICTOR": "2"}),
+        ({"PREDICTOR": "NO"}, {"COMPRESS": "ZSTD", "PREDICTOR": "1"}),
+        ({"predictor": "standard"}, {"PREDICTOR": "2"}),
+        ({"PREDICTOR": "2"}, {"PREDICTOR": "2"}),
+        ({"BLOCKSIZE": "256"}, {"BLOCKXSIZE": "256", "BLOCKYSIZE": "256", "BLOCKSIZE": None}),
+        ({"BLOCKXSIZE": "128"}, {"BLOCKXSIZE": "128", "BLOCKYSIZE": "128"}),
+        ({"BLOCKYSIZE": "128", "BLOCKSIZE": "128"}, {"BLOCKXSIZE": "128", "BLOCKYSIZE": "128"}),
+        ({"INTERLEAVE": "band"}, {"INTERLEAVE": "BAND"}),
+        ({"overviews": "none"}, {"OVERVIEWS": "NONE"}),
+        ({"OVERVIEWS": "AUTO", "OVERVIEW_RESAMPLING": "average"}, {"OVERVIEWS": "AUTO"}),
+        ({"BIGTIFF": "yes"}, {"BIGTIFF": "YES"}),
+        ({"NUM_THREADS": "all_cpus"}, {"NUM_THREADS": "ALL_CPUS"}),
+        ({"NUM_THREADS": "3"}, {"NUM_THREADS": "3"}),
+        ({"TILED": "true", "SPARSE_OK": "YES"}, {"TILED": "YES", "SPARSE_OK": None}),
+    ],
+)
+def test_a_cog_takes_both_drivers_spellings(asked, becomes):
+    made = cog_options(**asked)
+    assert {name: made.get(name) for name in becomes} == becomes
+    assert made.keys() - {"OVERVIEWS", "ZLEVEL", "ZSTD_LEVEL"} <= cog_options().keys()
+
+
+def test_the_predictor_of_a_cog_follows_the_dtype():
+    floats = facts(dtype="float32")
+    for asked in ({}, {"PREDICTOR": "YES"}, {"PREDICTOR": "FLOATING_POINT"}, {"PREDICTOR": "3"}):
+        assert cog_options(floats, COMPRESS="LZW", **asked)["PREDICTOR"] == "3"
+    assert cog_options(floats, PREDICTOR="STANDARD")["PREDICTOR"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"COMPRESS": "JPEG"}, "NONE, DEFLATE, ZSTD, LZW"),
+        ({"COMPRESS": "LERC_ZSTD"}, "NONE, DEFLATE, ZSTD, LZW"),
+        ({"COMPRESS": ""}, "NONE, DEFLATE, ZSTD, LZW"),
+        ({"LEVEL": "9"}, "COMPRESS=DEFLATE or ZSTD"),
+        ({"COMPRESS": "LZW", "LEVEL": "9"}, "COMPRESS=DEFLATE or ZSTD"),
+        ({"COMPRESS": "NONE", "LEVEL": "9"}, "COMPRESS=DEFLATE or ZSTD"),
+        ({"COMPRESS": "ZSTD", "ZLEVEL": "9"}, "COMPRESS=DEFLATE"),
+        ({"COMPRESS": "DEFLATE", "ZSTD_LEVEL": "9"}, "COMPRESS=ZSTD"),
+        ({"ZLEVEL": "9", "ZSTD_LEVEL": "9"}, "COMPRESS=ZSTD"),
+        ({"COMPRESS": "ZSTD", "LEVEL": "9", "ZSTD_LEVEL": "3"}, "says otherwise"),
+        ({"COMPRESS": "NONE", "PREDICTOR": "2"}, "belongs to a compression"),
+        ({"COMPRESS": "NONE", "PREDICTOR": "YES"}, "belongs to a compression"),
+        ({"BLOCKSIZE": "128", "BLOCKXSIZE": "256"}, "squares"),
+        ({"BLOCKXSIZE": "128", "BLOCKYSIZE": "256"}, "squares"),
+        ({"BLOCKSIZE": "1024"}, "128, 256, 512 pixels a side"),
+        ({"BLOCKXSIZE": "100"}, "128, 256, 512 pixels a side"),
+        ({"TILED": "NO"}, "is tiled"),
+        ({"SPARSE_OK": "FALSE"}, "sparse"),
+        ({"OVERVIEWS": "FORCE_USE_EXISTING"}, "AUTO, NONE"),
+        ({"OVERVIEW_RESAMPLING": "CUBIC"}, "is tiled"),
+        ({"OVERVIEW_COUNT": "2"}, "is tiled"),
+        ({"INTERLEAVE": "TILE"}, "PIXEL, BAND"),
+        ({"BIGTIFF": "MAYBE"}, "YES, NO, IF_NEEDED, IF_SAFER"),
+        ({"QUALITY": "50"}, "lossless"),
+        ({"NBITS": "12"}, "lossless"),
+        ({"JPEG_QUALITY": "50"}, "lossless"),
+        ({"PHOTOMETRIC": "YCBCR"}, "lossless"),
+        ({"PROFILE": "BASELINE"}, "lossless"),
+        ({"TILING_SCHEME": "GoogleMapsCompatible"}, "is tiled"),
+        ({"TFW": "YES"}, "is tiled"),
+        ({"FOO": "1"}, "is tiled"),
+    ],
+)
+def test_what_a_cog_does_not_take_is_refused(options, hint):
+    with pytest.raises(OptionError, match="A cloud-optimised GeoTIFF does not take") as caught:
+        cog_options(**options)
+    assert hint in caught.value.hint
+    assert "--format gtiff" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"PREDICTOR": "3"}, "PREDICTOR=3 is only supported with Float"),
+        ({"PREDICTOR": "BANANA"}, "PREDICTOR"),
+        ({"COMPRESS": "ZSTD", "LEVEL": "99"}, "ZSTD_LEVEL"),
+        ({"COMPRESS": "DEFLATE", "LEVEL": "banana"}, "ZLEVEL"),
+        ({"NUM_THREADS": "many"}, "NUM_THREADS"),
+    ],
+)
+def test_values_that_gdal_would_pass_over_are_refused_for_a_cog(options, says):
+    with pytest.raises(OptionError, match=says) as caught:
+        cog_options(**options)
+    assert caught.value.hint
+
+
+def test_a_classic_cog_has_room_for_4_gb():
+    large, small = (
+        GeoGrid((28_000, 28_000), GRID.transform),
+        GeoGrid((26_000, 26_000), GRID.transform),
+    )
+    for bigtiff in ("IF_SAFER", "YES"):
+        profile_of(facts(), large, format="cog", BIGTIFF=bigtiff)
+    profile_of(facts(), small, format="cog", BIGTIFF="NO")
+    with pytest.raises(OptionError, match="room for 4 GB") as caught:
+        profile_of(facts(), large, format="cog", bigtiff="no")
+    assert "Leave BIGTIFF out" in caught.value.hint

@@ -10,6 +10,7 @@ import click
 from geosr import __version__
 from geosr.cli.info import info
 from geosr.cli.models import models
+from geosr.cli.serve import serve
 from geosr.cli.train import train
 from geosr.cli.upscale import upscale
 
@@ -20,7 +21,7 @@ def geosr() -> None:
     """Make GeoTIFFs sharper without moving them."""
 
 
-for _command in (upscale, info, models, train):
+for _command in (upscale, info, models, serve, train):
     geosr.add_command(_command)
 
 

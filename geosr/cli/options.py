@@ -66,6 +66,16 @@ def upscale_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _add(command, *_WHAT, *_HOW, *_OUTPUT)
 
 
+def batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a command that takes many rasters."""
+    return _add(command, *_BATCH)
+
+
+def dry_run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--dry-run`` and ``--calibrate``."""
+    return _add(command, *_DRY_RUN)
+
+
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a command that runs for a while."""
     return _add(command, *_RUN)
@@ -222,6 +232,36 @@ _OUTPUT: tuple[Decorator, ...] = (
         show_default=True,
         help="Go on with what a stopped run of the same command left.",
     ),
+    click.option(
+        "--temp-dir",
+        metavar="DIR",
+        help="Where an output for object storage is made first.  [default: the system's]",
+    ),
+)
+
+_BATCH: tuple[Decorator, ...] = (
+    click.option(
+        "--out-dir",
+        metavar="DIR",
+        is_eager=True,  # what names mean depends on it
+        help="Folder for the outputs of any number of sources; it is made if it is missing.",
+    ),
+    click.option(
+        "--asset",
+        "assets",
+        multiple=True,
+        metavar="NAME",
+        help="Asset of STAC items; repeat it.  [default: those of data]",
+    ),
+)
+
+_DRY_RUN: tuple[Decorator, ...] = (
+    click.option("--dry-run", is_flag=True, help="Print the plan and write nothing."),
+    click.option(
+        "--calibrate",
+        is_flag=True,
+        help="With --dry-run: run the model for a few seconds to say how long it will take.",
+    ),
 )
 
 _VERBOSITY: tuple[Decorator, ...] = (
@@ -241,6 +281,12 @@ _RUN: tuple[Decorator, ...] = (
         "--exit-with-stdin",
         is_flag=True,
         help="Stop when standard input ends: for programs that start geosr.",
+    ),
+    click.option(
+        "--log-file",
+        "log_path",
+        metavar="PATH",
+        help="Append everything to a file: events, log lines, tracebacks, whatever -q and -v say.",
     ),
     *_VERBOSITY,
 )

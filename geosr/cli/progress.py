@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, TextIO
 
+from geosr.cli.bar import TextLines
+from geosr.cli.pace import Paced
 from geosr.core.errors import CancelledError
 from geosr.core.events import Event, EventSink, ThrottledSink, format_event
 
@@ -20,19 +20,29 @@ Progress = Literal["bar", "json", "none"]
 
 @contextmanager
 def event_output(progress: Progress, *, quiet: bool = False) -> Iterator[EventSink]:
-    """Yield the sink for a run's events; a bar is cleared away at the end.
+    """Yield what shows a run's events; a bar is cleared away at the end.
 
     With ``quiet``, people see errors only.
     """
     if progress == "json":
         with own_stdout() as stream:
-            yield ThrottledSink(JsonLines(stream))
+            yield JsonLines(stream)
         return
     lines = TextLines(sys.stderr, bar=progress == "bar" and not quiet, quiet=quiet)
     try:
-        yield ThrottledSink(lines)
+        yield lines
     finally:
         lines.clear()
+
+
+def thinned(*sinks: EventSink) -> EventSink:
+    """Return a sink that passes on to all ``sinks``: ten times a second, with speeds."""
+
+    def each(event: Event) -> None:
+        for sink in sinks:
+            sink(event)
+
+    return ThrottledSink(Paced(each))
 
 
 @contextmanager
@@ -104,104 +114,3 @@ class JsonLines:
                 self._unread = True
                 raise CancelledError(f"Nobody reads the events any more: {error}.") from error
             self._midline = False
-
-
-class TextLines:
-    """Tells people of events: a bar that is drawn over itself, and lines for warnings."""
-
-    def __init__(
-        self,
-        stream: TextIO,
-        *,
-        bar: bool,
-        quiet: bool = False,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._stream, self._bar, self._quiet, self._clock = stream, bar, quiet, clock
-        self._lock = threading.Lock()
-        self._label = ""
-        self._mpx: float | None = None
-        self._began: float | None = None
-        self._drawn = ""
-
-    def __call__(self, event: Event) -> None:
-        """Show ``event``."""
-        with self._lock:
-            kind = event["event"]
-            if kind == "start":
-                self._mpx = event.get("output_mpx")  # not every run makes pixels
-            elif kind == "phase":
-                self._label, self._began = event["message"], self._clock()
-                self._draw(f"{self._label} ...")
-            elif kind == "progress":
-                self._draw(self._progress(event["done"], event["total"]))
-            elif kind == "log" and not self._quiet:
-                prefix = "" if event["level"] == "info" else f"{event['level'].capitalize()}: "
-                self._say(f"{prefix}{event['message']}")
-            elif kind == "error":
-                hint = f"\n{event['hint']}" if event["hint"] else ""
-                self._say(f"Error: {event['message']}{hint}")
-
-    def clear(self) -> None:
-        """Take the bar away."""
-        with self._lock:
-            self._write("")
-
-    def _progress(self, done: int, total: int) -> str:
-        now = self._clock()
-        if self._began is None:
-            self._began = now
-        elapsed, share = now - self._began, done / total if total else 1.0
-        parts = [f"{share:4.0%}"]
-        if self._mpx is not None:
-            parts.append(f"{share * self._mpx:.1f} of {self._mpx:.1f} Mpx")
-        else:
-            parts.append(f"{done} of {total}")
-        if elapsed > 0 and done:
-            if self._mpx is not None:
-                parts.append(f"{share * self._mpx / elapsed:.2f} Mpx/s")
-            parts.append(f"{_clock_time(elapsed / share - elapsed)} left")
-        label, text = self._label or "Working", "  ".join(parts)
-        room = max(min(_columns() - len(label) - len(text) - 8, 40), 0)
-        filled = round(share * room)
-        bar = f"  [{'#' * filled}{'-' * (room - filled)}]" if room > 5 else ""
-        return f"{label}{bar}  {text}"
-
-    def _draw(self, line: str) -> None:
-        if self._bar:
-            self._write(line[: _columns() - 1])  # a full line would wrap, and not be erased
-
-    def _say(self, line: str) -> None:
-        drawn = self._drawn
-        self._write("")
-        self._put(f"{line}\n")
-        self._write(drawn)
-
-    def _write(self, line: str) -> None:
-        """Replace what is drawn; spaces rather than escapes, which some terminals print."""
-        if line != self._drawn:
-            rest = " " * (len(self._drawn) - len(line))
-            self._put(f"\r{line}{rest}" if line else f"\r{rest}\r")
-            self._drawn = line
-
-    def _put(self, text: str) -> None:
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except OSError:
-            pass  # the terminal is gone: what happens next is told by the exit status
-
-
-def _columns() -> int:
-    return shutil.get_terminal_size().columns
-
-
-def _clock_time(seconds: float) -> str:
-    """Return a duration as on a clock.
-
-    >>> _clock_time(3725.4)
-    '1:02:05'
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

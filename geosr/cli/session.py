@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,12 +13,17 @@ from typing import Any
 
 import click
 
-from geosr.cli.progress import JsonLines, Progress, TextLines, event_output
+from geosr.batch.failures import in_words
+from geosr.cli.bar import TextLines
+from geosr.cli.logs import LogFile, shown_logs
+from geosr.cli.progress import JsonLines, Progress, event_output, thinned
 from geosr.cli.stopping import StopRequest, StopSteps, stop_requests
-from geosr.core.errors import CancelledError, GeosrError, NotEnoughMemoryError
-from geosr.core.events import EventSink, error_event, format_event
+from geosr.core.errors import CancelledError
+from geosr.core.events import EventSink, error_event, format_event, no_events
 
 _log = logging.getLogger(__name__)
+
+_STOPPED = "Stopped; "  # what follows it in a `CancelledError` is what the run leaves behind
 
 
 @dataclass(frozen=True)
@@ -63,20 +68,25 @@ def command_session(
     verbosity: int,
     *,
     with_stdin: bool = False,
-    stopped: str = "nothing was written",
+    stopped: Callable[[], str] = lambda: "nothing was written",
     steps: StopSteps | None = None,
+    log_path: str | None = None,
 ) -> Iterator[Session]:
     """Yield the session of a command that runs for a while.
 
-    ``stopped`` ends the sentence that a stopped run leaves.
+    ``stopped`` ends the sentence that a stopped run leaves, if it leaves none itself;
+    ``log_path`` is the file that everything is written to besides.
     """
     if progress is None:
         progress = "bar" if sys.stderr.isatty() else "none"
     stop, steps = StopRequest(), steps or StopSteps()
     with ExitStack() as stack:
         stack.callback(lambda: steps.before_exit() if stop() else None)
-        emit = stack.enter_context(event_output(progress, quiet=verbosity < 0))
-        stack.enter_context(shown_logs(verbosity))
+        shown = stack.enter_context(event_output(progress, quiet=verbosity < 0))
+        with shown_errors(shown):
+            log_file = None if log_path is None else LogFile(log_path)
+        emit = thinned(log_file or no_events, shown)  # the last one raises if nobody reads
+        stack.enter_context(shown_logs(verbosity, log_file))
         stack.enter_context(shown_errors(emit, stop=stop, stopped=stopped))
         stack.enter_context(stop_requests(stop, with_stdin=with_stdin, steps=steps))
         yield Session(emit, stop, progress, verbosity)
@@ -92,7 +102,10 @@ def json_errors(as_json: bool) -> Iterator[None]:
 
 @contextmanager
 def shown_errors(
-    emit: EventSink, *, stop: StopRequest | None = None, stopped: str = ""
+    emit: EventSink,
+    *,
+    stop: StopRequest | None = None,
+    stopped: Callable[[], str] = lambda: "nothing was written",
 ) -> Iterator[None]:
     """Turn an error into one event and an exit status; the traceback goes to the debug log."""
     try:
@@ -104,7 +117,7 @@ def shown_errors(
         if isinstance(error, OSError) and error.errno == errno.EPIPE:
             raise  # `| head` had enough; click ends quietly
         asked = stop is not None and stop()
-        shown = _stop_error(stop, stopped) if asked else _shown(error)
+        shown = _stop_error(stop, stopped, error) if asked else in_words(error)
         try:
             emit(error_event(shown.code, shown.message, shown.hint))
         except CancelledError:
@@ -112,60 +125,14 @@ def shown_errors(
         raise click.exceptions.Exit(shown.exit_status) from error
 
 
-def _stop_error(stop: StopRequest | None, stopped: str) -> CancelledError:
-    reason = stop.reason if stop else ""
-    return CancelledError(f"Stopped by {reason}; {stopped}.")
-
-
-def _shown(error: BaseException) -> GeosrError:
-    """Return the error that says in a sentence what happened."""
-    if isinstance(error, GeosrError):
-        return error
-    if isinstance(error, KeyboardInterrupt):
-        return CancelledError("Stopped.")
-    if isinstance(error, MemoryError):
-        return NotEnoughMemoryError(
-            "There is not enough memory.", hint="Lower --tile-size or --workers."
-        )
-    where = "Run it again with -v -v to see where it happened."
-    if isinstance(error, OSError) and error.strerror:
-        file = f": {error.filename}" if error.filename else ""
-        return GeosrError(f"The system says: {error.strerror}{file}.", hint=where)
-    text = " ".join(str(error).split()) or "no message"
-    return GeosrError(
-        f"This is a bug in geosr: {type(error).__name__}: {text}",
-        hint=f"{where} Please report it with what that prints.",
-    )
-
-
-@contextmanager
-def shown_logs(verbosity: int) -> Iterator[None]:
-    """Send log lines to standard error: warnings; with -v what is done; with -vv everything.
-
-    Of other libraries' lines a level less is shown: what concerns the user is in our errors.
-    Python's warnings are log lines here, so that they show no source code.
-    """
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
-    ours = max(logging.WARNING - 10 * verbosity, logging.DEBUG)
-    theirs = logging.CRITICAL if verbosity < 1 else ours + 10
-    handler.addFilter(
-        lambda record: record.levelno >= (ours if record.name.startswith("geosr") else theirs)
-    )
-    root, geosr = logging.getLogger(), logging.getLogger("geosr")
-    level, root_level, handlers = geosr.level, root.level, root.handlers[:]
-    root.handlers[:] = [handler]  # rio has put its own there, and would show each line again
-    geosr.setLevel(ours)
-    if verbosity > 0:
-        root.setLevel(min(theirs, root.getEffectiveLevel()))
-    logging.captureWarnings(True)
-    try:
-        yield
-    finally:
-        logging.captureWarnings(False)
-        root.handlers[:] = handlers
-        geosr.setLevel(level)
-        root.setLevel(root_level)
+def _stop_error(
+    stop: StopRequest | None, stopped: Callable[[], str], error: BaseException
+) -> CancelledError:
+    """Return why the run ended, and what it says itself of what it leaves behind."""
+    reason = f"Stopped by {stop.reason if stop else ''}"
+    if isinstance(error, CancelledError) and error.message.startswith(_STOPPED):
+        return CancelledError(f"{reason}; {error.message[len(_STOPPED) :]}", hint=error.hint)
+    return CancelledError(f"{reason}; {stopped()}.")
 
 
 def _asks_for_json(args: list[str]) -> bool:

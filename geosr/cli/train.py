@@ -44,6 +44,7 @@ def train(
     seed: int | None,
     progress: Progress | None,
     exit_with_stdin: bool,
+    log_path: str | None,
     verbose: int,
     quiet: bool,
 ) -> None:
@@ -59,8 +60,9 @@ def train(
         progress,
         -1 if quiet else verbose,
         with_stdin=exit_with_stdin,
-        stopped="the same command goes on from the last checkpoint",
+        stopped=lambda: "the same command goes on from the last checkpoint",
         steps=StopSteps(interrupt_s=0.0),  # the checkpoint is replaced in one go
+        log_path=log_path,
     ) as session:
         _need_keras()
         from geosr.training.recipe import read_recipe

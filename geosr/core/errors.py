@@ -60,6 +60,12 @@ class InputFileError(GeosrError, OSError):
     __str__ = GeosrError.__str__  # OSError's own would hide the hint
 
 
+class InputChangedError(InputFileError):
+    """The input was changed while it was read; what was made of it is of no use."""
+
+    code = "input.changed"
+
+
 class UnsupportedRasterError(GeosrError, ValueError):
     """The raster holds something that cannot be super-resolved."""
 

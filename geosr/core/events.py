@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Sequence
 
 PROTOCOL = 1
 """Version of the event lines; a reader of another version asks for an update."""
@@ -42,13 +42,45 @@ def phase_event(message: str) -> Event:
     return {"event": "phase", "message": message}
 
 
-def progress_event(done: int, total: int) -> Event:
-    """Say how many of the tiles are written.
+def progress_event(
+    done: int, total: int, *, mpx_per_s: Optional[float] = None, eta_s: Optional[float] = None
+) -> Event:
+    """Say how many of the tiles are written; speed and seconds left only if they are known.
+
+    ``mpx_per_s`` counts the output's pixels of all bands, as `start_event` does.
 
     >>> progress_event(1, 4)
     {'event': 'progress', 'done': 1, 'total': 4}
+    >>> progress_event(2, 4, mpx_per_s=1.25, eta_s=6.0)
+    {'event': 'progress', 'done': 2, 'total': 4, 'mpx_per_s': 1.25, 'eta_s': 6.0}
     """
-    return {"event": "progress", "done": done, "total": total}
+    event: Event = {"event": "progress", "done": done, "total": total}
+    if mpx_per_s is not None:
+        event["mpx_per_s"] = mpx_per_s
+    if eta_s is not None:
+        event["eta_s"] = eta_s
+    return event
+
+
+def file_event(source: str, output: str, *, index: int, total: int) -> Event:
+    """Say which file of a batch comes now, from 1; its own events follow, if it is not skipped.
+
+    >>> file_event("scenes/a.tif", "out/a.tif", index=3, total=120)["index"]
+    3
+    """
+    return {"event": "file", "source": source, "output": output, "index": index, "total": total}
+
+
+def batch_event(*, done: int, skipped: int, failed: Sequence[Event]) -> Event:
+    """Say how a batch ended; it is the last line.
+
+    ``failed`` has ``source``, ``output``, ``code``, ``message`` and ``hint`` of each file that
+    could not be made; the output is None where none was decided on.
+
+    >>> batch_event(done=119, skipped=1, failed=[])
+    {'event': 'batch', 'done': 119, 'skipped': 1, 'failed': []}
+    """
+    return {"event": "batch", "done": done, "skipped": skipped, "failed": list(failed)}
 
 
 def log_event(level: str, message: str) -> Event:
@@ -70,7 +102,7 @@ def error_event(code: str, message: str, hint: str = "") -> Event:
 
 
 def result_event(output: str, *, width: int, height: int, stats: Event) -> Event:
-    """Say that the output stands under its name; it is the last line.
+    """Say that the output stands under its name; it is the last line, except in a batch.
 
     >>> result_event("out.tif", width=2, height=3, stats={})["output"]
     'out.tif'

@@ -31,6 +31,7 @@ class UpscaleKeywords(TypedDict, total=False):
     creation_options: Mapping[str, str]
     overwrite: bool
     resume: bool
+    temp_dir: Optional[str]
     device: str
     precision: str
     runtime: str
@@ -70,6 +71,8 @@ class UpscaleOptions:
         Replace the output if it is there; it is replaced only once the run has succeeded.
     resume
         Go on with what a stopped run of the same kind has left, and leave it when stopped.
+    temp_dir
+        Folder where an output for object storage is made first; None: the system's.
     device, precision, runtime
         ``auto``, or one of `DEVICES`, `PRECISIONS`, `RUNTIMES`.
     threads
@@ -97,6 +100,7 @@ class UpscaleOptions:
     creation_options: Mapping[str, str] = field(default_factory=dict)
     overwrite: bool = False
     resume: bool = True
+    temp_dir: Optional[str] = None
     device: str = "auto"
     precision: str = "auto"
     runtime: str = "auto"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from functools import partial
+from contextlib import contextmanager
 from typing import TypeVar
 
+from geosr.core.errors import NotEnoughMemoryError
 from geosr.core.plan import Block, BlockPlan
 from geosr.engine.blend import BlendedBlock, WideBlock, load_wide_block
 from geosr.engine.infer import RunningBlock, Stop
@@ -49,7 +50,7 @@ def run(  # noqa: PLR0913 - its three ends, the plan, the way, and what is asked
     PredictionError
         If the network returned NaN or infinity.
     NotEnoughMemoryError
-        If not even a small tile fits into memory.
+        If a block does not fit into memory, or not even a small tile.
     """
     tally = Tally()
     stop = Stop(should_stop)
@@ -64,7 +65,8 @@ def run(  # noqa: PLR0913 - its three ends, the plan, the way, and what is asked
 
         def finish() -> None:
             block, predicted = running.popleft()
-            told = _wait(predicted, tally, on_tiles)
+            with _fitting(block):
+                told = _wait(predicted, tally, on_tiles)
             if len(stored) >= ENCODING:
                 stored.popleft().result()
             encoded = encoders.submit(_encode, writer, block, predicted)
@@ -73,7 +75,8 @@ def run(  # noqa: PLR0913 - its three ends, the plan, the way, and what is asked
         try:
             missing = (block for block in plan.blocks() if block.number not in done)
             for loaded in read_ahead(missing, _loading(plan, reader), readers):
-                begun = _begun(plan, loaded, predictor, work, runners, stop)
+                with _fitting(loaded.block):
+                    begun = _begun(plan, loaded, predictor, work, runners, stop)
                 running.append((loaded.block, begun))
                 if len(running) >= PREDICTING:
                     finish()
@@ -92,9 +95,14 @@ def run(  # noqa: PLR0913 - its three ends, the plan, the way, and what is asked
 
 def _loading(plan: BlockPlan, reader: Reader) -> Callable[[Block], LoadedBlock]:
     """Return what reads a block for this plan."""
-    if isinstance(plan, BlendedPlan):
-        return partial(load_wide_block, reader=reader, reach=plan.reach)
-    return partial(load_block, reader=reader, halo=plan.halo)
+
+    def load(block: Block) -> LoadedBlock:
+        with _fitting(block):
+            if isinstance(plan, BlendedPlan):
+                return load_wide_block(block, reader, plan.reach)
+            return load_block(block, reader, plan.halo)
+
+    return load
 
 
 def _begun(
@@ -124,9 +132,27 @@ def _wait(block: Running, tally: Tally, on_tiles: Callable[[int], None]) -> Tall
 
 
 def _encode(writer: Writer[Encoded], block: Block, predicted: Running) -> Encoded:
-    _, values, valid = predicted.finished()
-    return writer.encode(block, values, valid)
+    with _fitting(block):
+        _, values, valid = predicted.finished()
+        return writer.encode(block, values, valid)
 
 
 def _store(writer: Writer[Encoded], block: Block, encoded: Future[Encoded], told: Tally) -> None:
-    writer.commit(block, encoded.result(), told.to_note())
+    with _fitting(block):
+        writer.commit(block, encoded.result(), told.to_note())
+
+
+@contextmanager
+def _fitting(block: Block) -> Iterator[None]:
+    """Say in a sentence which block does not fit into memory."""
+    try:
+        yield
+    except NotEnoughMemoryError:
+        raise
+    except MemoryError as error:
+        height, width = block.output.shape
+        raise NotEnoughMemoryError(
+            f"Memory does not suffice for block {block.number} of {height} x {width} output "
+            "pixels.",
+            hint="Close other programs, or take fewer bands at once with --bidx.",
+        ) from error

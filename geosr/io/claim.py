@@ -75,6 +75,9 @@ class Claim:
             self.records = self._read()
             self._write_owner()
         except OSError as error:
+            if self._fd >= 0 and os.fstat(self._fd).st_size <= _OWNER_BYTES:
+                with suppress(OSError):  # there is nothing in it that a later run could use
+                    self.remove()
             self.release()
             if isinstance(error, OutputError):
                 raise
@@ -166,6 +169,21 @@ def remove_own(dst_path: str | os.PathLike[str]) -> None:
         if owner == {"host": socket.gethostname()[:64], "pid": os.getpid()}:
             sweep(dst_path)
             journal.unlink()
+
+
+def sweep_finished(dst_path: str | os.PathLike[str]) -> None:
+    """Remove what is left beside an output by a run that was killed once it had its name.
+
+    What a run needs that would replace the output stays, and so does what a living one has.
+    """
+    part = part_of(dst_path)
+    if part.exists() or not journal_of(dst_path).exists():
+        return
+    with suppress(OSError), Claim(dst_path) as claim:
+        begun = blocks_of_output(dst_path).exists() and len(claim.records) < 2
+        if not begun and not part.exists():
+            sweep(dst_path)
+            claim.remove()
 
 
 def blocks_of_output(dst_path: str | os.PathLike[str]) -> Path:

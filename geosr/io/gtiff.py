@@ -70,10 +70,16 @@ class GeoTiffSink:
         self._stack.enter_context(rasterio.Env(**options))
         try:
             with write_errors(self._output):
+                # No later run may take for its own what GDAL will put where the pixels lay.
+                self._claim.restart(self._output.identity)
                 sweep(self._output.path)
                 self._dst = open_raster(str(self._part), "w", **profile.to_rasterio())
                 points = metadata.gcps if profile.has_gcps else ()
                 write_metadata(self._dst, replace(metadata, gcps=points), self._output.tags)
+                if profile.nodata.write_mask:
+                    # To begin a mask later, GDAL would free tags that its threads still read.
+                    pixel = RasterioWindow(0, 0, 1, 1)
+                    self._dst.write_mask(np.zeros((1, 1), bool), window=pixel)
         except BaseException:
             self._discard()
             raise

@@ -7,19 +7,29 @@ import os
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import rasterio
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
-from geosr.core.errors import InputFileError
+from geosr.core.errors import GeosrError, InputFileError
+from geosr.io.remote import Retries, fetching, gdal_name, is_remote, persistently, shown
+from geosr.io.transfers import GDAL_ERRORS, LostTransferError, Transfers
+
+Result = TypeVar("Result")
 
 _OPENING = threading.Lock()  # warnings.catch_warnings is for one thread at a time
-_REMOTE = re.compile(r"^(/vsi|[A-Za-z][A-Za-z0-9_+]+:|<)")
+_NO_FILE = re.compile(r"^(/vsi|[A-Za-z][A-Za-z0-9_+]+:|<)")
 _CLASS = re.compile(r"^CPLE_\w+(:| in )")
+_ABSENT = re.compile(r"response code: 4(?:04|10)\b|does not exist|NoSuch(?:Key|Bucket)", re.I)
+_FORBIDDEN = re.compile(
+    r"response code: 40[13]\b|denied|forbidden|credentials|signature|not authorized"
+    r"|authenticat|options? not defined",
+    re.IGNORECASE,
+)
 _DAMAGE = re.compile(r"Corrupt JPEG data: (?!\d+ extraneous)|Premature end of JPEG|Discarding")
 
 _GDAL_LOGGER = "rasterio"  # its loggers _env and _err carry what GDAL warns of
@@ -51,8 +61,45 @@ def open_source(path: str) -> Any:
         If that is not possible; the sentence says why.
     """
     try:
-        return open_raster(path)
-    except (RasterioError, OSError) as error:
+        return open_raster(gdal_name(path))
+    except GDAL_ERRORS as error:
+        raise _unreadable(path, error) from error
+
+
+def use_source(
+    path: str,
+    use: Callable[[Any], Result],
+    *,
+    side_files: bool = True,
+    retries: Retries | None = None,
+) -> Result:
+    """Open a raster for reading, and return what ``use`` makes of it.
+
+    With a remote one this is done again until everything has arrived: without a word GDAL takes a
+    directory, a mask or a side file for absent that it could not fetch. Without ``side_files``
+    none is asked for there.
+
+    Raises
+    ------
+    InputFileError
+        If that is not possible; the sentence says why.
+    """
+
+    def attempt(transfers: Transfers | None = None) -> Result:
+        with open_raster(gdal_name(path)) as src:
+            result = use(src)
+        if transfers:
+            transfers.check()
+        return result
+
+    try:
+        if not is_remote(path):
+            return attempt()
+        options = fetching(path, side_files=side_files)
+        return persistently(attempt, options, retries or Retries())
+    except GeosrError:
+        raise
+    except GDAL_ERRORS as error:
         raise _unreadable(path, error) from error
 
 
@@ -116,10 +163,12 @@ class _Catcher(logging.Handler):
 
 
 def _unreadable(path: str, error: BaseException) -> InputFileError:
-    if _REMOTE.match(path) and not os.path.exists(path):
+    if is_remote(path):
+        return _unreachable(path, error)
+    if _NO_FILE.match(path) and not os.path.exists(path):
         return InputFileError(
             f"{path} cannot be opened: {reason(error)}.",
-            hint="Check the address, and that GDAL can reach it: `rio info` on it says more.",
+            hint="Check the name; `rio info` on it says more.",
         )
     file = Path(path)
     if not file.exists():
@@ -130,6 +179,32 @@ def _unreadable(path: str, error: BaseException) -> InputFileError:
     if not os.access(path, os.R_OK):
         return InputFileError(f"{path} may not be read.", hint="Ask for permission to read it.")
     return _unknown_format(file, error)
+
+
+def _unreachable(path: str, error: BaseException) -> InputFileError:
+    name = shown(path)
+    if isinstance(error, LostTransferError):
+        return InputFileError(
+            f"{name} cannot be opened; it was tried {error.often}: {shown(str(error))}.",
+            hint="The server or the way to it fails: try again later. Side files are not asked for "
+            "with GDAL_DISABLE_READDIR_ON_OPEN=EMPTY_DIR in the environment.",
+        )
+    why = shown(reason(error))
+    if _ABSENT.search(why):
+        status = "" if "exist" in why else " (404)"
+        return InputFileError(
+            f"{name} does not exist on the server{status}: {why}.", hint="Check the address."
+        )
+    if _FORBIDDEN.search(why):
+        return InputFileError(
+            f"{name} may not be read: {why}.",
+            hint="Check the credentials; a signed address runs out, and some servers answer so "
+            "for what is not there. A public S3 bucket wants AWS_NO_SIGN_REQUEST=YES.",
+        )
+    return InputFileError(
+        f"{name} cannot be opened: {why}.",
+        hint="Check the address, and that GDAL can read it: `rio info` on it says more.",
+    )
 
 
 def _unknown_format(file: Path, error: BaseException) -> InputFileError:

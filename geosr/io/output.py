@@ -20,6 +20,8 @@ from geosr.io.claim import sweep_finished
 from geosr.io.metadata import RasterMetadata
 from geosr.io.opening import reason
 from geosr.io.profile import OutputProfile
+from geosr.io.remote import is_remote
+from geosr.io.upload import object_url, remote_exists
 
 SIDECARS = (".aux.xml", ".msk", ".ovr")
 _SPARE = 64 << 10  # bytes; less free space than this is a full disk
@@ -82,11 +84,11 @@ def check_output(
     """
     name = os.fspath(dst_path)
     path = Path(name)
-    if name.startswith("/vsi") or "://" in name:
-        raise OptionError(
-            f"The output {name} is not on this machine.",
-            hint="Write to a local file, and copy that.",
-        )
+    if is_remote(name):
+        _check_name(name, format)
+        if remote_exists(object_url(name)) and not overwrite:
+            raise _exists(name)
+        return
     for source in (src_path, *source_files):
         if _same_file(source, name):
             raise OptionError(
@@ -96,7 +98,7 @@ def check_output(
     _check_place(path, folder=format == "zarr")
     if path.exists() and not overwrite:
         sweep_finished(name)
-        raise OutputExistsError(f"The output {name} exists.", hint="Use --overwrite to replace it.")
+        raise _exists(name)
     _check_name(name, format)
 
 
@@ -192,6 +194,10 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _exists(name: str) -> OutputExistsError:
+    return OutputExistsError(f"The output {name} exists.", hint="Use --overwrite to replace it.")
 
 
 def _check_name(name: str, format: str) -> None:  # noqa: A002

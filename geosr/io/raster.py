@@ -8,36 +8,56 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.errors import RasterioIOError
 from rasterio.windows import Window as RasterioWindow
 
-from geosr.core.errors import InputFileError
+from geosr.core.errors import GeosrError, InputFileError
 from geosr.core.geometry import Window
-from geosr.io.facts import RasterFacts, cache_bytes, check_upscalable, read_facts
+from geosr.io.facts import RasterFacts, cache_bytes, check_upscalable, facts_of, read_facts
 from geosr.io.integrity import Checksums, has_checksums
 from geosr.io.opening import damage_raises, open_source, reason
+from geosr.io.remote import Retries, fetching, is_remote, persistently, shown
+from geosr.io.transfers import GDAL_ERRORS, LostTransferError, Transfers
 
 __all__ = ["RasterFacts", "RasterReader", "cache_bytes", "check_upscalable", "read_facts"]
 
 Valid = NDArray[np.bool_]
+Pixels = tuple[NDArray[np.generic], Valid]
+
+_ROWS = 256  # of a remote raster that are fetched again together
 
 
 class RasterReader:
     """Reads bands ``indexes`` inside ``window`` of a raster; an `engine.Reader`.
 
     It holds a path and pickles. Each thread that reads opens the raster once, and keeps it open
-    until `close`.
+    until `close`. What a remote raster's server fails to send is fetched again, as ``retries``
+    says. GDAL's options go from the thread that makes the reader to those that read; a pickle has
+    none of them, and no credentials.
     """
 
-    def __init__(self, facts: RasterFacts, indexes: Sequence[int], window: Window) -> None:
+    def __init__(
+        self,
+        facts: RasterFacts,
+        indexes: Sequence[int],
+        window: Window,
+        *,
+        retries: Retries | None = None,
+    ) -> None:
         self._facts = facts
         self._indexes = facts.all_indexes(indexes)
         self._window = window
+        self._retries = retries or Retries()
         self._open: dict[int, Any] = {}
         self._checksums = Checksums(facts.path) if has_checksums(facts) else None
+        self._options = _options(facts)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": {}}
+        return {**self.__dict__, "_open": {}, "_options": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._options = _options(self._facts)
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +91,7 @@ class RasterReader:
         while self._open:
             self._open.popitem()[1].close()
 
-    def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
+    def read(self, window: Window) -> tuple[NDArray[np.generic], Valid | None]:
         """Return values ``(bands, height, width)`` as stored and which of them are valid.
 
         ``window`` counts from the reader's own and lies inside `shape`. None for the second:
@@ -80,15 +100,51 @@ class RasterReader:
         Raises
         ------
         InputFileError
-            If the file is damaged there.
+            If the file is damaged there, or cannot be fetched.
         """
-        src = self._source()
         place = window.shift(self._window.row_off, self._window.col_off)
-        try:
-            values, valid = self._pixels(src, place)
-        except (RasterioError, OSError) as error:
-            raise self._damaged(src, place, error) from error
+        values, valid = self._local(place) if self._options is None else self._fetched(place)
         return values, None if valid.all() else valid
+
+    def _local(self, place: Window) -> Pixels:
+        src = self._source()
+        try:
+            return self._pixels(src, place)
+        except GDAL_ERRORS as error:
+            raise self._damaged(src, place, error) from error
+
+    def _fetched(self, place: Window) -> Pixels:
+        try:
+            return self._insist(place, Retries(()))
+        except LostTransferError:
+            # In parts: where one answer in ten is lost, a whole window never comes through.
+            parts = [self._part(rows) for rows in _cut(place, self._facts.block_shape[0])]
+        values, valid = zip(*parts, strict=True)
+        return np.concatenate(values, axis=1), np.concatenate(valid, axis=1)
+
+    def _part(self, place: Window) -> Pixels:
+        try:
+            return self._insist(place, self._retries)
+        except LostTransferError as error:
+            raise InputFileError(
+                f"{shown(self._facts.path)} cannot be read at {_where(place)}; it was tried "
+                f"{error.tries + 1} times: {shown(str(error))}.",  # once with the whole window
+                hint="The server or the way to it fails, or the file is damaged: try again later.",
+            ) from error
+
+    def _insist(self, place: Window, retries: Retries) -> Pixels:
+        def attempt(transfers: Transfers) -> Pixels:
+            try:
+                pixels = self._pixels(self._same_source(transfers), place)
+                transfers.check()
+            except GDAL_ERRORS as error:
+                self._forget()  # what GDAL has cached is what came, halves of answers too
+                if not (transfers.lost or isinstance(error, GeosrError)):
+                    transfers.note_failure(reason(error))
+                raise
+            return pixels
+
+        return persistently(attempt, self._options or {}, retries)
 
     def _source(self) -> Any:
         thread = threading.get_ident()
@@ -96,7 +152,26 @@ class RasterReader:
             self._open[thread] = open_source(self._facts.path)
         return self._open[thread]
 
-    def _pixels(self, src: Any, place: Window) -> tuple[NDArray[np.generic], Valid]:
+    def _same_source(self, transfers: Transfers) -> Any:
+        """Return the open raster; one just opened has to be what it was when the run began."""
+        if threading.get_ident() in self._open:
+            return self._source()
+        src = self._source()
+        now = facts_of(self._facts.path, src)
+        transfers.check()
+        if _form(now) != _form(self._facts):
+            raise InputFileError(
+                f"{shown(self._facts.path)} has changed on the server meanwhile.",
+                hint="Run again; what was made of the old one has to be made anew.",
+            )
+        return src
+
+    def _forget(self) -> None:
+        src = self._open.pop(threading.get_ident(), None)
+        if src is not None:
+            src.close()
+
+    def _pixels(self, src: Any, place: Window) -> Pixels:
         with damage_raises():
             values: NDArray[np.generic] = src.read(self._indexes, window=_rasterio(place))
             valid = self._valid(src, place, values)
@@ -141,9 +216,7 @@ class RasterReader:
     def _damaged(self, src: Any, place: Window, error: BaseException) -> InputFileError:
         where, cause = self._first_bad_block(src, place) or (place, error)
         return InputFileError(
-            f"{self._facts.path} cannot be read at rows {where.row_off} to "
-            f"{where.row_off + where.height - 1}, columns {where.col_off} to "
-            f"{where.col_off + where.width - 1}: {reason(cause)}.",
+            f"{self._facts.path} cannot be read at {_where(where)}: {reason(cause)}.",
             hint="The file is damaged or not all there. Fetch or copy it again, or leave this "
             "part out with --bounds.",
         )
@@ -152,9 +225,40 @@ class RasterReader:
         for block in _blocks(place, self._facts):
             try:
                 self._pixels(src, block)
-            except (RasterioError, OSError) as error:
+            except GDAL_ERRORS as error:
                 return block, error
         return None
+
+
+def _options(facts: RasterFacts) -> dict[str, str] | None:
+    """Return GDAL's options for a raster of which any file is remote; None for others."""
+    if not any(map(is_remote, (facts.path, *facts.files))):
+        return None
+    return fetching(facts.path, side_files=len(facts.files) > 1)
+
+
+def _form(facts: RasterFacts) -> str:
+    """Return what of a raster the reader counts on, as text: a nodata value may be NaN."""
+    place = facts.grid.shape, facts.grid.transform, facts.block_shape
+    values = facts.dtypes, facts.nodata, facts.masks, facts.alpha
+    return repr((facts.driver, facts.compression, place, values))
+
+
+def _where(window: Window) -> str:
+    return (
+        f"rows {window.row_off} to {window.row_off + window.height - 1}, "
+        f"columns {window.col_off} to {window.col_off + window.width - 1}"
+    )
+
+
+def _cut(place: Window, block_rows: int) -> Iterator[Window]:
+    """Yield the parts of a window that lie in whole rows of the file's blocks."""
+    step = -(-_ROWS // block_rows) * block_rows
+    row, end = place.row_off, place.row_off + place.height
+    while row < end:
+        below = min(row // step * step + step, end)
+        yield Window(row, place.col_off, below - row, place.width)
+        row = below
 
 
 def _rasterio(window: Window) -> RasterioWindow:

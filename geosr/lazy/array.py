@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
+import dask
+import numpy as np
 import xarray
+from dask.utils import parse_bytes
 
 from geosr.core.catalog import ModelFacts, find_model
 from geosr.core.errors import BandError, OptionError
@@ -19,6 +22,7 @@ from geosr.foreign import ForeignPredictor, is_model_path, lay_tiles, open_forei
 from geosr.lazy.blocks import Job, Network
 from geosr.lazy.dims import Dims, find_dims, num_bands, select_bands
 from geosr.lazy.graph import upscaled
+from geosr.lazy.layout import chunk_steps
 from geosr.lazy.place import placed, read_place, renewed
 from geosr.lazy.storage import Storage, plan_storage
 from geosr.predictors import settle
@@ -45,8 +49,7 @@ def upscale_array(raster: xarray.DataArray, options: UpscaleOptions) -> xarray.D
         With rows and columns named as rioxarray knows them; any other dimensions hold bands.
         What is not chunked yet is cut into chunks for the work, and read chunk by chunk.
     options
-        ``resolution``, ``bounds``, ``creation_options``, ``overwrite`` and ``workers`` are for
-        files only.
+        Those that say how a file is written or how work is shared are refused: dask does that.
 
     Raises
     ------
@@ -62,8 +65,10 @@ def upscale_array(raster: xarray.DataArray, options: UpscaleOptions) -> xarray.D
     model = _model(options, num_bands(raster, dims))
     factor, together = model.facts.upscale_factor, model.facts.bands
     chunked = _chunked(raster, dims, factor, together)
-    job = _job(chunked, dims, model, storage, options)
-    finer = upscaled(chunked.data, job, reach=_reach(job, raster))
+    steps = _steps(chunked, dims, factor, storage.dtype)
+    plan = _plan(chunked, dims, model, max(steps), options)
+    job = _job(chunked, dims, model, plan, storage, options)
+    finer = upscaled(chunked.data, job, steps=steps, reach=_reach(job, raster))
     result = placed(finer, chunked, dims, place, factor)
     result.attrs = renewed(storage.attrs, place, factor)
     result.encoding = storage.encoding
@@ -71,16 +76,22 @@ def upscale_array(raster: xarray.DataArray, options: UpscaleOptions) -> xarray.D
 
 
 def _refuse_file_options(options: UpscaleOptions) -> None:
+    threads = "dask decides: dask.config.set(num_workers=...)."
     apart = {
-        "resolution": (options.resolution, "Use upscale_file, or result.rio.reproject() after it."),
-        "bounds": (options.bounds, "Slice the array: raster.sel(x=slice(...), y=slice(...))."),
-        "creation_options": (options.creation_options, "Give them to result.rio.to_raster()."),
-        "overwrite": (options.overwrite, "Nothing is written here."),
-        "workers": (options.workers, "dask decides: dask.config.set(num_workers=...)."),
+        "resolution": "Use upscale_file, or result.rio.reproject() after it.",
+        "bounds": "Slice the array: raster.sel(x=slice(...), y=slice(...)).",
+        "format": "Write the result with to_zarr() or rio.to_raster().",
+        "creation_options": "Give them to result.rio.to_raster().",
+        "overwrite": "Nothing is written here.",
+        "resume": "Nothing is written here.",
+        "threads": threads,
+        "workers": threads,
+        "scheduler": "dask decides: make a dask.distributed.Client before the result is computed.",
     }
-    for name, (value, hint) in apart.items():
-        if value:
-            raise OptionError(f"The option {name} does not apply to arrays.", hint=hint)
+    plain = asdict(UpscaleOptions())
+    for name, value in asdict(options).items():
+        if name in apart and value != plain[name]:
+            raise OptionError(f"The option {name} does not apply to arrays.", hint=apart[name])
 
 
 def _model(options: UpscaleOptions, bands: int) -> _Model:
@@ -123,10 +134,33 @@ def _chunked(raster: xarray.DataArray, dims: Dims, factor: int, together: int) -
     return raster.chunk({dims.band: -1}) if together > 1 and dims.band is not None else raster
 
 
+def _steps(raster: xarray.DataArray, dims: Dims, factor: int, dtype: str) -> tuple[int, int]:
+    """Return the sides of the result's chunks, in source pixels."""
+    y, x = raster.dims.index(dims.y), raster.dims.index(dims.x)
+    limit = parse_bytes(dask.config.get("array.chunk-size"))
+    itemsize = np.dtype(dtype).itemsize
+    return chunk_steps(raster.data.chunks, (y, x), factor, itemsize=itemsize, limit=limit)
+
+
+def _plan(
+    raster: xarray.DataArray, dims: Dims, model: _Model, side: int, options: UpscaleOptions
+) -> BlockPlan:
+    """Lay tiles for blocks of ``side`` source pixels."""
+    shape = (int(raster.sizes[dims.y]), int(raster.sizes[dims.x]))
+    if model.foreign:
+        return lay_tiles(
+            model.foreign, shape, block_size=side, tile_size=options.tile_size, alpha=None
+        )
+    halo = model.facts.radius
+    tile_size = options.tile_size or best_tile_size(shape, block_size=side, halo=halo)
+    return BlockPlan(shape, side, tile_size, halo, model.facts.upscale_factor)
+
+
 def _job(
     raster: xarray.DataArray,
     dims: Dims,
     model: _Model,
+    plan: BlockPlan,
     storage: Storage,
     options: UpscaleOptions,
 ) -> Job:
@@ -136,23 +170,8 @@ def _job(
     consistency = options.consistency and facts.consistency == "block-mean"
     target = Target(storage.dtype, storage.nodata, exact=consistency)
     work = Work(target, consistency, storage.hole)
-    plan = _plan(raster, dims, model, options)
     stride = model.foreign.stride if model.foreign else 1
     return Job(model.network, plan, work, storage.source_nodata, axes, facts.bands, stride)
-
-
-def _plan(
-    raster: xarray.DataArray, dims: Dims, model: _Model, options: UpscaleOptions
-) -> BlockPlan:
-    shape = (int(raster.sizes[dims.y]), int(raster.sizes[dims.x]))
-    side = max(*raster.chunksizes[dims.y], *raster.chunksizes[dims.x])
-    if model.foreign:
-        return lay_tiles(
-            model.foreign, shape, block_size=side, tile_size=options.tile_size, alpha=None
-        )
-    halo = model.facts.radius
-    tile_size = options.tile_size or best_tile_size(shape, block_size=side, halo=halo)
-    return BlockPlan(shape, side, tile_size, halo, model.facts.upscale_factor)
 
 
 def _reach(job: Job, raster: xarray.DataArray) -> int:

@@ -109,6 +109,23 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What a task is given of a source chunk.
+
+    Attributes
+    ----------
+    row, col
+        The source pixel where it begins.
+    strip
+        Which of the strips of `cut_rim` it is; None: it is the chunk itself.
+    """
+
+    row: int
+    col: int
+    strip: int | None = None
+
+
+@dataclass(frozen=True)
 class Piece:
     """One task's part of the raster.
 
@@ -118,25 +135,44 @@ class Piece:
         Source pixels that become the chunk.
     seen
         These and their surroundings, inside the raster.
-    corners
-        First row and column of each source chunk that ``seen`` meets.
+    parts
+        What is given of the source chunks that ``seen`` meets.
     """
 
     core: Window
     seen: Window
-    corners: tuple[tuple[int, int], ...]
+    parts: tuple[Part, ...]
 
 
-def upscale_piece(job: Job, piece: Piece, *chunks: Array) -> Array:
+def cut_rim(chunk: Array, y: int, x: int, depth: int) -> tuple[Array, Array, Array, Array]:
+    """Return a chunk's first rows, last rows, first columns and last columns, ``depth`` of each.
+
+    They are copies: the chunk itself can be dropped.
+    """
+    values = np.asarray(chunk)
+    first, last = slice(0, depth), slice(-depth, None)
+    strips = [
+        values[tuple(cut if axis == place else slice(None) for place in range(values.ndim))].copy()
+        for axis in (y, x)
+        for cut in (first, last)
+    ]
+    return strips[0], strips[1], strips[2], strips[3]
+
+
+def upscale_piece(job: Job, piece: Piece, *given: Array | Sequence[Array]) -> Array:
     """Return one chunk of the result, in the dimension order of the source.
 
     Parameters
     ----------
-    chunks
-        The source chunks that ``piece.seen`` meets, in the order of ``piece.corners``.
+    given
+        For each of ``piece.parts`` the source chunk, or the strips of its rim.
     """
     last = tuple(range(-len(job.axes), 0))
-    pixels = _pasted(piece, [np.moveaxis(np.asarray(c), job.axes, last) for c in chunks])
+    parts = (
+        one if part.strip is None else one[part.strip]
+        for part, one in zip(piece.parts, given, strict=True)
+    )
+    pixels = _pasted(piece, [np.moveaxis(np.asarray(values), job.axes, last) for values in parts])
     around = pixels.shape[:-2]
     images = pixels.reshape(-1, job.together, *piece.seen.shape)
     factor = job.plan.upscale_factor
@@ -199,13 +235,13 @@ def _block(core: Window, stride: int, factor: int) -> Block:
     return Block(wide, wide.scale(factor))
 
 
-def _pasted(piece: Piece, chunks: Sequence[Array]) -> Array:
+def _pasted(piece: Piece, given: Sequence[Array]) -> Array:
     """Return the pixels of ``piece.seen``, rows and columns last."""
-    pixels = np.empty((*chunks[0].shape[:-2], *piece.seen.shape), chunks[0].dtype)
-    for chunk, (row, col) in zip(chunks, piece.corners, strict=True):
-        rows = list(_shared(row, chunk.shape[-2], piece.seen.row_off, piece.seen.height))
-        cols = list(_shared(col, chunk.shape[-1], piece.seen.col_off, piece.seen.width))
-        pixels[..., rows[1], cols[1]] = chunk[..., rows[0], cols[0]]
+    pixels = np.empty((*given[0].shape[:-2], *piece.seen.shape), given[0].dtype)
+    for values, part in zip(given, piece.parts, strict=True):
+        rows = list(_shared(part.row, values.shape[-2], piece.seen.row_off, piece.seen.height))
+        cols = list(_shared(part.col, values.shape[-1], piece.seen.col_off, piece.seen.width))
+        pixels[..., rows[1], cols[1]] = values[..., rows[0], cols[0]]
     return pixels
 
 

@@ -1,113 +1,109 @@
-"""The graph: one task for each chunk of the result, over the source chunks that it meets.
+"""The graph: one task for each chunk of the result, over the source chunks that it sees.
 
 `dask.array.map_overlap` builds about fourteen tasks for each chunk and takes the result's margins
-for the source's; here the task itself cuts what it needs out of its neighbours.
+for the source's; here the task itself cuts what it needs out of what it is given. That is its
+own source chunk, and of the chunks around it their rims: a chunk that only its own task needs
+can be dropped as soon as that has run, and stays in the process that made it.
 """
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import accumulate, product
+from itertools import product
 from typing import Any
 
-import dask
 import numpy as np
 from dask.array import Array
 from dask.highlevelgraph import HighLevelGraph
 from dask.tokenize import tokenize
 from dask.typing import Key
-from dask.utils import parse_bytes
 
 from geosr.core.geometry import Window
-from geosr.lazy.blocks import Job, Piece, upscale_piece
+from geosr.lazy.blocks import Job, Part, Piece, cut_rim, upscale_piece
+from geosr.lazy.layout import Met, Span, lay_spans
 
-Lengths = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class _Span:
-    """A chunk of the result along one axis, in source pixels, and the source chunks it meets."""
-
-    first: int
-    count: int
-    seen: tuple[int, int]
-    chunks: range
-    starts: Lengths
+Place = tuple[int, ...]
 
 
-def upscaled(data: Array, job: Job, *, reach: int) -> Array:
+def upscaled(data: Array, job: Job, *, steps: tuple[int, int], reach: int) -> Array:
     """Return ``data`` upscaled, lazily.
-
-    Chunks grow with their pixels. Those that would come out larger than dask's
-    ``array.chunk-size`` are cut.
 
     Parameters
     ----------
+    steps
+        Height and width of the result's chunks, in source pixels.
     reach
         How far around its own pixels a task looks, in source pixels.
     """
     y, x = job.axes[-2:]
-    factor, dtype = job.plan.upscale_factor, np.dtype(job.work.target.dtype)
-    parts = _parts(data.chunks, factor, dtype.itemsize)
-    cores = {axis: _cut(data.chunks[axis], parts) for axis in (y, x)}
-    rows, cols = (_spans(data.chunks[axis], cores[axis], reach) for axis in (y, x))
-    name = f"geosr-{tokenize(data.name, repr(job), parts)}"
+    spans = {
+        axis: lay_spans(data.chunks[axis], step=step, reach=reach)
+        for axis, step in zip((y, x), steps, strict=True)
+    }
+    token = tokenize(data.name, repr(job), steps, reach)
+    name, rim_name = f"geosr-{token}", f"geosr-rim-{token}"
     tasks: dict[Key, Any] = {}
+    rims: dict[Key, Any] = {}
     others = [range(n) for axis, n in enumerate(data.numblocks) if axis not in (y, x)]
-    for (i, row), (j, col) in product(enumerate(rows), enumerate(cols)):
-        piece = _piece(row, col)
-        met = list(product(row.chunks, col.chunks))
+    for (i, row), (j, col) in product(enumerate(spans[y]), enumerate(spans[x])):
+        met = list(product(row.met, col.met))
+        parts = tuple(_part(above, beside, reach) for above, beside in met)
+        piece = Piece(_core(row, col), _seen(row, col), parts)
         for other in product(*others):
-            keys = [(data.name, *_placed(other, y, x, place)) for place in met]
-            tasks[(name, *_placed(other, y, x, (i, j)))] = (upscale_piece, job, piece, *keys)
-    # dask's own arrays do not fit its protocol: they declare their scheduler otherwise.
-    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[data])  # type: ignore[list-item]
+            given = []
+            for (above, beside), part in zip(met, parts, strict=True):
+                place = _place(other, y, x, (above.index, beside.index))
+                if part.strip is not None:
+                    rims[rim_name, *place] = (cut_rim, (data.name, *place), y, x, reach)
+                given.append((data.name if part.strip is None else rim_name, *place))
+            tasks[name, *_place(other, y, x, (i, j))] = (upscale_piece, job, piece, *given)
+    factor = job.plan.upscale_factor
     chunks = [
-        tuple(n * factor for n in cores[axis]) if axis in cores else lengths
+        tuple(span.count * factor for span in spans[axis]) if axis in spans else lengths
         for axis, lengths in enumerate(data.chunks)
     ]
-    meta = np.empty((0,) * data.ndim, dtype)
+    meta = np.empty((0,) * data.ndim, job.work.target.dtype)
+    graph = _graph(data, {rim_name: rims, name: tasks} if rims else {name: tasks})
     return Array(graph, name, chunks=tuple(chunks), meta=meta)
 
 
-def _parts(chunks: tuple[Lengths, ...], factor: int, itemsize: int) -> int:
-    """Return into how many parts per side chunks must be cut for their results to fit."""
-    largest = math.prod(map(max, chunks)) * factor**2 * itemsize
-    limit = parse_bytes(dask.config.get("array.chunk-size"))
-    return max(math.ceil(math.sqrt(largest / limit)), 1)
+def _graph(data: Array, added: dict[str, dict[Key, Any]]) -> HighLevelGraph:
+    """Put layers on top of an array's own; each may need all that lie below it."""
+    below = data.dask
+    layers, needs = {**below.layers, **added}, dict(below.dependencies)
+    known = set(data.__dask_layers__())
+    for name in added:
+        needs[name] = set(known)
+        known.add(name)
+    return HighLevelGraph(layers, needs)
 
 
-def _cut(lengths: Lengths, parts: int) -> Lengths:
-    """Cut each of ``lengths`` into ``parts`` or less, of about the same length."""
-    cut: list[int] = []
-    for length in lengths:
-        step = max(-(-length // parts), 1)
-        cut += [min(step, length - start) for start in range(0, length, step)]
-    return tuple(cut)
+def _part(above: Met, beside: Met, reach: int) -> Part:
+    """Return what a task is given of a source chunk: a strip of its rim, or the whole."""
+    row, col, height, width = above.first, beside.first, above.count, beside.count
+    rim = 2 * min(reach, height) * width + 2 * min(reach, width) * height
+    if rim > height * width // 2:
+        return Part(row, col)  # a rim that is most of the chunk would only cost a task
+    if above.at_first:
+        return Part(row, col, 0)
+    if above.at_last:
+        return Part(row + height - reach, col, 1)
+    if beside.at_first:
+        return Part(row, col, 2)
+    if beside.at_last:
+        return Part(row, col + width - reach, 3)
+    return Part(row, col)
 
 
-def _spans(lengths: Lengths, cores: Lengths, reach: int) -> list[_Span]:
-    starts = [0, *accumulate(lengths)]
-    total = starts.pop()
-    spans = []
-    for first, count in zip(accumulate(cores, initial=0), cores, strict=False):
-        seen = max(first - reach, 0), min(first + count + reach, total)
-        chunks = range(bisect_right(starts, seen[0]) - 1, bisect_left(starts, seen[1]))
-        met = tuple(starts[index] for index in chunks)
-        spans.append(_Span(first, count, seen, chunks, met))
-    return spans
+def _core(row: Span, col: Span) -> Window:
+    return Window(row.first, col.first, row.count, col.count)
 
 
-def _piece(row: _Span, col: _Span) -> Piece:
-    core = Window(row.first, col.first, row.count, col.count)
-    seen = Window(row.seen[0], col.seen[0], row.seen[1] - row.seen[0], col.seen[1] - col.seen[0])
-    return Piece(core, seen, tuple(product(row.starts, col.starts)))
+def _seen(row: Span, col: Span) -> Window:
+    return Window(row.seen_first, col.seen_first, row.seen_count, col.seen_count)
 
 
-def _placed(other: Sequence[int], y: int, x: int, place: tuple[int, int]) -> tuple[int, ...]:
+def _place(other: Sequence[int], y: int, x: int, place: tuple[int, int]) -> Place:
     """Return a chunk's index: rows and columns put among the other dimensions."""
     index = list(other)
     for axis, value in sorted(((y, place[0]), (x, place[1]))):

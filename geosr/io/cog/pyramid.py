@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 Values = NDArray[Any]
 Valid = NDArray[np.bool_]
 
+_QUARTER = np.float64(0.25)  # taken before sums of floats, which would leave their range else
+
 
 def halved(
     values: Values, valid: Valid | None, *, fill: float, nodata: float | None
@@ -40,7 +42,7 @@ def _mean(values: Values) -> Values:
     whole = values if _even(values) else _doubled_edge(values)
     total = _wide(whole[:, 0::2, 0::2])
     for rows, cols in ((0, 1), (1, 0), (1, 1)):
-        total += whole[:, rows::2, cols::2]
+        total += _wide(whole[:, rows::2, cols::2])
     return _quarter(total, values.dtype)
 
 
@@ -53,10 +55,10 @@ def _mean_of_valid(values: Values, valid: Valid) -> tuple[Values, Valid]:
     for rows in (0, 1):
         for cols in (0, 1):
             good = valid[:, rows::2, cols::2]
-            np.add(total, values[:, rows::2, cols::2], out=total, where=good)
+            np.add(total, values[:, rows::2, cols::2] * _QUARTER, out=total, where=good)
             count += good
     some = count > 0
-    np.divide(total, count, out=total, where=some)
+    np.divide(total, count * _QUARTER, out=total, where=some)
     if values.dtype.kind != "f":
         np.rint(total, out=total)
     return total.astype(values.dtype), some
@@ -72,10 +74,10 @@ def _doubled_edge(values: Values) -> Values:
 
 
 def _wide(values: Values) -> Values:
-    """Return a copy in a dtype that holds the sum of four."""
+    """Return a copy in a dtype that holds the sum of four: of floats, quarters."""
     kind = values.dtype
     if kind.kind == "f":
-        return values.astype(np.float64)
+        return values * _QUARTER
     signed = kind.kind == "i"
     if kind.itemsize >= 4:
         return values.astype(np.int64)
@@ -85,9 +87,8 @@ def _wide(values: Values) -> Values:
 
 
 def _quarter(total: Values, dtype: np.dtype[Any]) -> Values:
-    """Divide sums of four by four."""
+    """Return the means of what `_wide` has summed up."""
     if dtype.kind == "f":
-        total *= 0.25
         return total.astype(dtype)
     # Halves go to the even number, as np.rint has it: 2 is added, or 1 where the quotient is even.
     total += 1 + ((total >> 2) & 1)
@@ -96,12 +97,16 @@ def _quarter(total: Values, dtype: np.dtype[Any]) -> Values:
 
 
 def _avoid(means: Values, nodata: float) -> None:
-    """Move, in place, what GDAL would take for nodata: of floats it lets two steps pass."""
+    """Move, in place, what GDAL would take for nodata; see `geosr.quantise`."""
     kind = means.dtype
     if kind.kind == "f":
-        value = kind.type(nodata)
-        step = np.abs(np.spacing(value))
-        means[np.abs(means - value) <= 4 * step] = value + 8 * step
+        value, width = float(kind.type(nodata)), abs(nodata) * 2.0**-20
+        if nodata == 0:
+            means[means == 0] = np.finfo(kind).tiny
+        elif np.isfinite(nodata):
+            with np.errstate(over="ignore"):
+                near = np.abs(means - kind.type(nodata)) < width
+            means[near] = value - np.copysign(width, value)
         return
     up = int(nodata) < np.iinfo(kind).max
     means[means == kind.type(nodata)] = kind.type(int(nodata) + 1 if up else int(nodata) - 1)

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import rasterio
 
-from geosr.core.errors import CancelledError, GeosrError, OutputError
+from geosr.core.errors import CancelledError, GeosrError, InputChangedError, OutputError
 from geosr.core.plan import Block
 from geosr.io.changes import what_changed
 from geosr.io.claim import Claim, part_of, sweep
@@ -33,6 +33,7 @@ from geosr.io.output import (
 Note = dict[str, float]
 
 _MAGIC = 4  # bytes that tell a TIFF
+_CLASSIC_BYTES = 1 << 32
 
 
 class CogSink:
@@ -96,7 +97,7 @@ class CogSink:
                 os.ftruncate(self._fd, self._end if self._stored else 0)
                 self._put(bytes(16), 0)
         except BaseException:
-            self._close(keep=self._stored > 0)
+            self._close(keep=len(self._claim.records) > 1)  # what an earlier run has left
             raise
         return self
 
@@ -106,23 +107,18 @@ class CogSink:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        keep = self._output.resume and self._stored > 0
-        if error is not None:
-            kept = f"{self._stored} of {self._output.blocks.num_blocks} blocks are kept in "
-            kept += f"{self._part}, and the same command goes on."
-            self._close(keep=keep)
-            if keep and isinstance(error, CancelledError):
-                raise CancelledError(f"Stopped; {kept}") from error
-            if keep and isinstance(error, GeosrError):
-                error.hint = f"{error.hint} {kept}".strip()
+        if error is None:
+            try:
+                with write_errors(self._output):
+                    self._finish()
+            except BaseException as failure:
+                self._give_up(failure)
+                raise
+            self._stack.close()
             return
-        try:
-            with write_errors(self._output):
-                self._finish()
-        except BaseException:
-            self._close(keep=keep)
-            raise
-        self._stack.close()
+        kept = self._give_up(error)
+        if kept and isinstance(error, CancelledError):
+            raise CancelledError(f"Stopped; {kept}") from error
 
     def encode(self, block: Block, values: Values, valid: Valid | None) -> EncodedBlock:
         """Return a block's tiles; see `engine.Writer`."""
@@ -143,25 +139,26 @@ class CogSink:
             if is_full(self._output):
                 raise disk_full(self._output)
             self._put(b"".join(encoded.blobs), self._end)
-            _flush(self._fd)
-            self._claim.add(
-                {"block": block.number, "at": self._end, "sizes": sizes, "note": dict(note)}
-            )
+            if self._output.resume:
+                _flush(self._fd)
+                self._claim.add(
+                    {"block": block.number, "at": self._end, "sizes": sizes, "note": dict(note)}
+                )
         self._end = self._take(block, sizes, self._end)
         self._stored += 1
 
     def _goes_on(self) -> bool:
         """Take over what an earlier run has journaled, if it is of this very run."""
         records = self._claim.records
-        if not records:
-            return False
-        changed = what_changed(records[0]["identity"], self._output.identity)
         blocks = records[1:]
+        if not blocks:
+            return False  # there was no run, or it stored nothing
+        changed = what_changed(records[0]["identity"], self._output.identity)
         if not self._output.resume:
             changed = "--no-resume was given; what an earlier run left is not used."
         elif not changed and not self._is_there(blocks):
             changed = f"{self._part} is not all there any more; the run starts anew."
-        if changed or not blocks:
+        if changed:
             self.news = changed
             return False
         for record, block in zip(blocks, self._output.blocks.blocks(), strict=False):
@@ -177,7 +174,7 @@ class CogSink:
         """Return whether the journal's blocks follow one another, up to the file's end."""
         end = self._start
         for number, record in enumerate(blocks):
-            if record.get("block") != number or record["at"] != end:
+            if record.get("block") != number or record.get("at") != end:
                 return False
             end += sum(record["sizes"])
         return self._part.is_file() and self._part.stat().st_size >= end
@@ -247,10 +244,29 @@ class CogSink:
         return data
 
     def _put(self, data: bytes, start: int) -> None:
+        if not self._made().big and start + len(data) > _CLASSIC_BYTES:
+            raise OutputError(
+                "The output outgrows the 4 GB that a classic TIFF has room for.",
+                hint="Use --co BIGTIFF=YES.",
+            )
         os.lseek(self._fd, start, os.SEEK_SET)
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._fd, rest) :]
+
+    def _give_up(self, error: BaseException) -> str:
+        """Let the output go after an error; return what is kept of it, which its hint tells."""
+        keep = self._output.resume and self._stored > 0
+        keep = keep and not isinstance(error, InputChangedError)
+        self._close(keep=keep)
+        if not keep:
+            return ""
+        total = self._output.blocks.num_blocks
+        kept = f"{self._stored} of {total} blocks are kept in {self._part}, and the same command "
+        kept += "goes on."
+        if isinstance(error, GeosrError):
+            error.hint = f"{error.hint} {kept}".strip()
+        return kept
 
     def _close(self, *, keep: bool) -> None:
         try:

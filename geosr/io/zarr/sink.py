@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from geosr.core.errors import CancelledError, GeosrError
+from geosr.core.errors import CancelledError, GeosrError, InputChangedError
 from geosr.core.plan import Block
 from geosr.io.changes import what_changed
 from geosr.io.claim import Claim, Record, part_of, sweep
@@ -91,6 +91,7 @@ class ZarrSink:
         traceback: TracebackType | None,
     ) -> None:
         keep = self._output.resume and self._stored > 0
+        keep = keep and not isinstance(error, InputChangedError)
         if error is not None:
             kept = f"{self._stored} of {self._output.blocks.num_blocks} blocks are kept in "
             kept += f"{self._part}, and the same command goes on."

@@ -1,0 +1,135 @@
+"""Processes of this machine that share the work: a Dask cluster for the length of a run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import resource_tracker
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from geosr.cluster.errors import ClusterError, in_words
+
+if TYPE_CHECKING:
+    from distributed import LocalCluster
+
+T = TypeVar("T")
+
+_HERE = "127.0.0.1"
+_CLOSE_S = 0.3  # then a process is killed: nobody waits for its blocks any more
+
+
+@contextmanager
+def local_cluster(processes: int, threads: int, *, log_level: int) -> Iterator[LocalCluster]:
+    """Run a scheduler in this process, and workers in others, started anew and not forked.
+
+    Raises
+    ------
+    ClusterError
+        If they cannot be started.
+    """
+    import dask
+    from distributed import LocalCluster
+
+    # A runtime that has run once does not survive a fork.
+    spawned = {"distributed.worker.multiprocessing-method": "spawn"}
+    with (
+        TemporaryDirectory(prefix="geosr-workers-", ignore_cleanup_errors=True) as folder,
+        dask.config.set(spawned),
+        _environment_kept(),
+        _event_loop() as loop,
+    ):
+        start = partial(
+            LocalCluster,
+            loop=loop,
+            n_workers=processes,
+            threads_per_worker=threads,
+            processes=True,
+            host=_HERE,
+            dashboard_address=f"{_HERE}:0",  # any port: another run may have the usual one
+            memory_limit=0,  # Dask would pause workers at 80 %, for ever
+            local_directory=folder,
+            silence_logs=log_level,
+            env={"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "1"},
+        )
+        try:
+            cluster = _uninterrupted(start, undo=_end)
+        except (RuntimeError, OSError) as error:
+            raise ClusterError(
+                f"{processes} worker processes could not be started: {in_words(error)}.",
+                hint='A script that asks for workers must do so under `if __name__ == "__main__":`,'
+                " since each worker imports it.",
+            ) from error
+        try:
+            yield cluster
+        finally:
+            _end(cluster)
+
+
+def _uninterrupted(start: Callable[[], T], *, undo: Callable[[T], None]) -> T:
+    """Call ``start`` to its end even if Ctrl-C is pressed meanwhile; then ``undo`` it at once."""
+    with ThreadPoolExecutor(1, "geosr-start") as pool:
+        starting = pool.submit(start)
+        try:
+            return starting.result()
+        except KeyboardInterrupt:
+            undo(starting.result())
+            raise
+
+
+def _end(cluster: LocalCluster) -> None:
+    """End the processes; by itself the cluster would wait five seconds for their blocks."""
+    cluster.sync(_end_workers, cluster)
+    cluster.close()
+
+
+async def _end_workers(cluster: LocalCluster) -> None:
+    nannies = list(cluster.workers.values())
+    closing = (nanny.close(timeout=_CLOSE_S) for nanny in nannies)
+    # A killed process may take longer to be gone than its nanny waits.
+    await asyncio.gather(*closing, return_exceptions=True)
+
+
+@contextmanager
+def _event_loop() -> Iterator[Any]:
+    """Run an event loop whose children do not hear Ctrl-C: it is for this process alone.
+
+    A terminal sends it to all, and Dask would start the workers anew. Threads and processes
+    inherit which signals are blocked.
+    """
+    from distributed.utils import LoopRunner
+
+    runner = LoopRunner()
+
+    def start() -> None:
+        if sys.platform != "win32":
+            resource_tracker.ensure_running()  # or its first call would unblock the signal again
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        runner.start()
+
+    thread = threading.Thread(target=start, name="geosr-workers")
+    thread.start()
+    thread.join()
+    try:
+        yield runner.loop
+    finally:
+        runner.stop()
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Put the environment back: Dask sets OMP_NUM_THREADS and others here, for its children."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)

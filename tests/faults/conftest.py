@@ -1,0 +1,75 @@
+"""What the faults have in common: a source, undisturbed runs, and rows of the table."""
+
+from __future__ import annotations
+
+import pytest
+from fault_runs import APPEND, BLOCKS, GTIFF, ZARR, Nursery, Place, Undisturbed, files_in, make_scene
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory):
+    """Start the process that forks runs."""
+    with Nursery(tmp_path_factory.mktemp("runs")) as nursery:
+        yield nursery
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory):
+    """Make a raster that becomes six blocks; no test may change it."""
+    return make_scene(tmp_path_factory.mktemp("source") / "in.tif")
+
+
+@pytest.fixture(scope="session")
+def undisturbed(nursery, tmp_path_factory):
+    """Return what makes a source in a way without any fault, once."""
+    made = {}
+
+    def undisturbed(source, way):
+        if (source, way) not in made:
+            folder = tmp_path_factory.mktemp("undisturbed")
+            told = tmp_path_factory.mktemp("calls") / "calls"
+            output = folder / way.output
+            run = nursery.start(
+                *("upscale", source, output, *way.options),
+                blocks=BLOCKS,
+                calls={"folder": str(folder), "told": str(told)},
+            )
+            assert run.wait().status == 0
+            made[source, way] = Undisturbed(files_in(folder), told.read_text().split())
+        return made[source, way]
+
+    return undisturbed
+
+
+@pytest.fixture
+def place(nursery, source, undisturbed, tmp_path):
+    """Return what makes places."""
+
+    def place(way, name="out", *, source=source):
+        folder = tmp_path / name
+        folder.mkdir()
+        return Place(nursery, source, folder, way, undisturbed(source, way))
+
+    return place
+
+
+@pytest.fixture(params=["append", "zarr"])
+def way(request):
+    """Return one way after the other in which an output can be taken up again."""
+    return {"append": APPEND, "zarr": ZARR, "gtiff": GTIFF}[request.param]
+
+
+@pytest.fixture
+def row(record_property):
+    """Return what notes a row of the table that `benchmarks/faults.py` prints."""
+
+    def row(fault, happened, *places):
+        left = {name for place in places for name in place.left}
+        identical = sum(place.is_identical for place in places)
+        record_property("fault", fault)
+        record_property("happened", happened)
+        record_property("left", ", ".join(sorted(left)) or "nothing")
+        record_property("identical", f"{identical} of {len(places)}" if places[1:] else "yes")
+        assert identical == len(places)
+
+    return row

@@ -1,0 +1,95 @@
+"""A warm process that forks runs of ``geosr``, each with the faults that are asked for.
+
+A fork costs milliseconds where a new process costs a second. Each line on standard input is a
+request in JSON and each on standard output its answer; `fault_runs.Nursery` is the other end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+
+
+def serve():
+    """Answer requests until they end."""
+    warm_up()
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer = WAYS[request.pop("do")](**request)
+        print(json.dumps(answer), flush=True)
+
+
+def warm_up():
+    """Import what runs need; no thread may be there afterwards, for a fork would lose it."""
+    import geosr.api
+    import geosr.cli.main
+    import geosr.cli.upscale
+    import geosr.file_run
+    import geosr.io.cog.sink
+    import geosr.io.zarr.sink
+    import rasterio
+    import zarr  # noqa: F401
+
+    with rasterio.Env():
+        pass
+    threads = len(os.listdir("/proc/self/task"))
+    if threads > 1:
+        raise SystemExit(f"{threads} threads are there: it is too late to fork.")
+
+
+def start(args, faults, folder):
+    """Fork a run of ``geosr ARGS`` whose output goes to files in ``folder``."""
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 70
+    try:
+        status = _run(args, faults, folder)
+    finally:
+        os._exit(status)
+
+
+def _run(args, faults, folder):
+    os.setpgid(0, 0)
+    os.chdir(folder)
+    ends = os.pipe()
+    os.dup2(ends[0], 0)
+    os.environ["NURSERY_STDIN"] = str(ends[1])
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    # Those of the parent speak with the tests.
+    sys.stdout = open(1, "w", closefd=False)
+    sys.stderr = open(2, "w", closefd=False)
+    from injected import inject
+
+    from geosr.cli.main import geosr
+
+    inject(faults)
+    try:
+        geosr.main(args=args, prog_name="geosr")
+    except SystemExit as end:
+        return end.code or 0
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 71
+
+
+def wait(pid):
+    """Return how a run ended: its exit status, or minus a signal; or ``paused``."""
+    _, state = os.waitpid(pid, os.WUNTRACED)
+    return "paused" if os.WIFSTOPPED(state) else os.waitstatus_to_exitcode(state)
+
+
+def send(pid, name):
+    """Send a signal to a run."""
+    os.kill(pid, getattr(signal, name))
+    return None
+
+
+WAYS = {"start": start, "wait": wait, "send": send}
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,50 @@
+"""A wall clock that jumps, and files from the future: nothing depends on either."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+
+
+def test_the_clock_jumps_in_a_run(place, row, way):
+    jumpy = place(way)
+    ended = jumpy.run(clock={"seed": 1, "hours": 30})
+    jumpy.check_finished(ended)
+    check_progress(ended)
+    row(f"clock jumps by hours in a run ({way.name})", "no difference", jumpy)
+
+
+def test_the_clock_jumps_between_runs(place, row, way):
+    jumpy = place(way)
+    at = len(jumpy.wanted.calls) // 3
+    assert jumpy.run(calls=jumpy.calls(at), clock={"seed": 2, "hours": 100}).status == -9
+    for path, hours in zip(jumpy.folder.iterdir(), (1000, -1000), strict=False):
+        os.utime(path, (time.time() + 3600 * hours,) * 2)
+    ended = jumpy.check_goes_on(clock={"seed": 3, "hours": 100})
+    check_progress(ended)
+    row(f"clock jumps between runs ({way.name})", ended.news, jumpy)
+
+
+def test_a_source_from_the_future(nursery, place, way, tmp_path, source):
+    from dataclasses import replace
+    import shutil
+
+    future = tmp_path / "in.tif"
+    shutil.copy2(source, future)
+    os.utime(future, (time.time() + 1e7,) * 2)
+    early = replace(place(way), source=future)
+    assert early.run(calls=early.calls(len(early.wanted.calls) // 3)).status == -9
+    early.check_goes_on()
+
+
+def check_progress(ended):
+    """Check that progress goes on, and that times are times."""
+    events = [event for event in ended.events if event["event"] == "progress"]
+    done = [event["done"] for event in events]
+    assert done == sorted(done)
+    assert done[-1] == events[-1]["total"]
+    for event in events:
+        assert 0 <= event.get("eta_s", 0) < 600
+        assert 0 <= event.get("mpx_per_s", 1) < math.inf
+    assert 0 < ended.events[-1]["stats"]["seconds"] < 600

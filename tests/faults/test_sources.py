@@ -1,0 +1,89 @@
+"""Sources that are cut off, repaired, replaced and rewritten, before a run, in it and between."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+
+import pytest
+from fault_runs import NUM_BLOCKS, make_scene
+
+
+@pytest.fixture(params=[None, "deflate"], ids=["plain", "deflate"])
+def own(request, place, way, tmp_path):
+    """Return a place with a source of its own, which the test may damage."""
+    path = make_scene(tmp_path / "in.tif", compress=request.param)
+    return replace(place(way), source=path)
+
+
+@pytest.fixture(scope="session")
+def other(tmp_path_factory):
+    """Make another source of the same shape."""
+    return make_scene(tmp_path_factory.mktemp("other") / "in.tif", seed=2)
+
+
+def test_a_source_cut_off_in_mid_run(own, row):
+    whole = own.source.read_bytes()
+    cut = {"path": str(own.source), "at": 4, "do": "truncate", "size": len(whole) * 2 // 3}
+    ended = own.run(source=cut)
+    assert (ended.status, ended.error["code"]) == (1, "input.unreadable")
+    assert re.search(r"rows \d+ to \d+, columns \d+ to \d+", ended.error["message"])
+    assert "copy it again" in ended.error["hint"]
+    assert not own.check_unfinished()
+    assert own.left
+    again = own.run()
+    assert "is cut off" in again.error["message"]
+    own.source.write_bytes(whole)
+    repaired = own.run()
+    own.check_finished(repaired)
+    assert "The source has changed since the earlier run" in repaired.news
+    row(f"source cut off at block 4 ({own.way.name})", ended.error["message"], own)
+
+
+def test_a_source_cut_off_before(own, row):
+    whole = own.source.read_bytes()
+    own.source.write_bytes(whole[: len(whole) * 2 // 3])
+    ended = own.run()
+    assert (ended.status, ended.error["code"]) == (1, "input.unreadable")
+    assert "row" in ended.error["message"]
+    assert list(own.folder.iterdir()) == []
+    own.source.write_bytes(whole)
+    own.check_finished(own.run())
+    row(f"source cut off before ({own.way.name})", ended.error["message"], own)
+
+
+def test_a_source_replaced_between_runs(place, source, other, row, way, tmp_path, undisturbed):
+    path = shutil.copy2(source, tmp_path / "in.tif")
+    there = replace(place(way), source=path)
+    assert there.run(calls=there.calls(len(there.wanted.calls) // 3)).status == -9
+    shutil.copy2(other, path)
+    there = replace(there, wanted=undisturbed(other, way))
+    ended = there.run()
+    there.check_finished(ended)
+    assert "The source has changed since the earlier run; this one starts anew." in ended.news
+    assert ended.events[-1]["stats"]["resumed"] == 0
+    row(f"source replaced between runs ({way.name})", ended.news, there)
+
+
+def test_a_source_renamed_over_in_mid_run(place, source, other, row, way, tmp_path):
+    """The run has the old file open, and makes what it began to make."""
+    path = shutil.copy2(source, tmp_path / "in.tif")
+    new = shutil.copy2(other, tmp_path / "new.tif")
+    there = replace(place(way), source=path)
+    change = {"path": str(path), "at": 3, "do": "replace", "other": str(new)}
+    there.check_finished(there.run(source=change))
+    row(f"source renamed over in mid-run ({way.name})", "the old one's result", there)
+
+
+def test_a_source_rewritten_in_mid_run(place, source, other, row, way, tmp_path, undisturbed):
+    """Half of the output would be of one source and half of the other: that is no result."""
+    path = shutil.copy2(source, tmp_path / "in.tif")
+    there = replace(place(way), source=path)
+    change = {"path": str(path), "at": NUM_BLOCKS // 2, "do": "rewrite", "other": str(other)}
+    ended = there.run(source=change)
+    assert (ended.status, ended.error["code"]) == (1, "input.changed")
+    assert list(there.folder.iterdir()) == []
+    there = replace(there, wanted=undisturbed(other, way))
+    there.check_finished(there.run())
+    row(f"source rewritten in mid-run ({way.name})", ended.error["message"], there)
