@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from geosr.api import plan_file, upscale, upscale_file
+from geosr.core.version import __version__
 
-__version__ = "0.1.0"
-__all__ = ["__version__", "plan_file", "upscale", "upscale_file"]
+if TYPE_CHECKING:
+    from geosr.api import plan_file, upscale, upscale_file, upscale_files
+
+__all__ = ["__version__", "plan_file", "upscale", "upscale_file", "upscale_files"]
 
 
 def __getattr__(name: str) -> Any:

@@ -83,7 +83,10 @@ class Speed:
 
 
 class Calibrator:
-    """Adds estimates of time to plans; runs of the same kind are measured once."""
+    """Adds estimates of time to plans; runs of the same kind are measured once.
+
+    Let the one with the largest raster come first: tiny tiles are slower.
+    """
 
     def __init__(self, models: LoadedModels | None = None, on_event: EventSink = no_events) -> None:
         self._models = models or LoadedModels()
@@ -98,11 +101,7 @@ class Calibrator:
         GeosrError
             If the model cannot be loaded, or the raster cannot be read.
         """
-        output = plan.output
-        key = (
-            (plan.model.name, plan.machinery, plan.blocks.tile_size, plan.work.resampler),
-            (output.count, output.dtype, output.format, tuple(output.creation_options.items())),
-        )
+        key = _kind(plan)
         if key not in self._speeds:
             speed = self._measured(plan)
             if speed is None:
@@ -121,6 +120,20 @@ class Calibrator:
         self._on_event(phase_event("Measuring the speed"))
         with RasterReader(plan.source, plan.indexes, plan.window) as reader:
             return _measured(plan, predictor, _Remembering(reader), load_s)
+
+
+def _kind(plan: FilePlan) -> tuple[Any, ...]:
+    """Return what runs have in common that are as fast for each pixel.
+
+    Tiles may differ, as they do with the rasters' sizes: that changes little.
+    """
+    output = plan.output
+    options = output.creation_options
+    return (
+        (plan.model.name, plan.machinery, plan.work.resampler is not None),
+        (output.count, output.dtype, output.format),
+        tuple((name, options[name]) for name in options if not name.startswith("BLOCK")),
+    )
 
 
 class _Remembering:

@@ -119,7 +119,7 @@ class FilePlan:
             "tile_size": self.blocks.tile_size,
             "ram_bytes": self.ram_bytes,
             "disk_bytes": self.output.raw_bytes,
-            "seconds": round(self.time.seconds, 1) if self.time else None,
+            "seconds": round(self.time.seconds, 3) if self.time else None,
             "notes": list(self.notes),
         }
 

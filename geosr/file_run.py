@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from geosr import __version__
 from geosr.cluster import Crew, run_on_cluster
 from geosr.core.errors import InputChangedError
 from geosr.core.events import (
@@ -22,13 +21,13 @@ from geosr.core.events import (
 )
 from geosr.core.geometry import GeoGrid
 from geosr.core.options import UpscaleOptions
+from geosr.core.version import __version__
 from geosr.delivery import delivered
 from geosr.engine import Tally, run
 from geosr.file_plan import FilePlan
 from geosr.io.changes import same
 from geosr.io.identity import source_identity
 from geosr.io.integrity import check_complete
-from geosr.io.output import Output
 from geosr.io.output import Output
 from geosr.io.raster import RasterReader
 from geosr.io.sinks import Sink, open_sink
@@ -154,12 +153,14 @@ def _run_here(plan: FilePlan, output: Output, around: Surroundings) -> tuple[Tal
         if around.crew:
             workers = around.crew.workers()
             on_event(phase_event("Upscaling"))
+            on_tiles(0)
             found, tally = run_on_cluster(
                 plan, output, sink, workers, on_tiles=on_tiles, should_stop=around.should_stop
             )
             before.add(found)
         else:
             tally = _run_in_threads(plan, sink, around, on_tiles)
+        _check_unchanged(plan, output)
         on_event(phase_event("Finishing the file"))
     return before, tally
 
@@ -170,6 +171,7 @@ def _run_in_threads(
     around.on_event(phase_event("Loading the model"))
     predictor = plan.foreign or around.models.predictor(plan.model, plan.machinery)
     around.on_event(phase_event("Upscaling"))
+    on_tiles(0)  # where a resumed run begins
     with RasterReader(plan.source, plan.indexes, plan.window) as reader:
         return run(
             plan.blocks,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from geosr import __version__
+from geosr.core.version import __version__
 from geosr.file_plan import FilePlan
 from geosr.io.facts import cache_bytes
 from geosr.io.gdal import gdal_version

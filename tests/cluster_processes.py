@@ -35,9 +35,7 @@ def plan_of(src, options):
 def run_alone(src, dst, **options):
     """Upscale a file in this process; return the report."""
     chosen = UpscaleOptions(**options)
-    around = Surroundings(LoadedModels())
-    plan = plan_of(src, chosen)
-    return run_file(plan, str(dst), around, overwrite=chosen.overwrite, resume=chosen.resume)
+    return run_file(plan_of(src, chosen), str(dst), Surroundings(LoadedModels()), chosen)
 
 
 def run_shared(

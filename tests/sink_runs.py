@@ -26,13 +26,14 @@ def make_output(
     bands=1,
     dtype="uint16",
     block=128,
+    tile=128,
     nodata=None,
     mask=False,
     colours=None,
     options=(),
     **keywords,
 ):
-    """Return an output in blocks of ``block`` pixels, and in tiles of 128 if none are asked for."""
+    """Return an output in blocks of ``block`` pixels and tiles of ``tile``; None: by itself."""
     grid = GeoGrid(shape, GRID, None)
     is_float = np.dtype(dtype).kind == "f"
     fill = nodata if nodata is not None else (np.nan if is_float else 0.0)
@@ -52,7 +53,7 @@ def make_output(
         files=("a.tif",),
         metadata=metadata,
     )
-    tiles = {"BLOCKXSIZE": "128", "BLOCKYSIZE": "128"}
+    tiles = {} if tile is None else {"BLOCKXSIZE": str(tile), "BLOCKYSIZE": str(tile)}
     profile = output_profile(
         facts,
         (),

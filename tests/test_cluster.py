@@ -71,10 +71,13 @@ def workers():
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A scheduler with two workers, all of them processes that know nothing of this one."""
+    """A scheduler with two workers, all of them processes that know nothing of this one.
+
+    The second worker has two threads.
+    """
     with scheduler() as running:
         running.add_worker()
-        running.add_worker()
+        running.add_worker("--nthreads", "2")
         yield running
 
 
@@ -319,7 +322,7 @@ def test_workers_must_see_the_source(workers, source, tmp_path):
     path.unlink()
     with pytest.raises(InputFileError, match="There is no file") as raised:
         run_planned(workers, plan, tmp_path / "out.tif")
-    assert "all workers must read it" in raised.value.hint
+    assert "All workers must read it" in raised.value.hint
     make_raster(path, size=SIZE - 1, bands=2)
     with pytest.raises(InputFileError, match="is another raster on"):
         run_planned(workers, plan, tmp_path / "out.tif")
@@ -406,7 +409,6 @@ def test_a_killed_run_goes_on_and_leaves_no_process(workers, source, expected, t
         assert time.monotonic() < deadline
         time.sleep(0.05)
     shutil.copytree(out.parent, second.parent)
-    # A part that the run did not come to store, besides those that it has left anyway.
     found, made = run_shared(workers, source, out, **BICUBIC)
     assert found + made <= BLOCKS - 3
     assert only(out.parent) == expected
@@ -422,7 +424,7 @@ def is_alive(pid: int) -> bool:
 
 def test_a_worker_lost_in_mid_run(cluster, source, expected, tmp_path):
     with open_workers(UpscaleOptions(scheduler=cluster.address)) as workers:
-        while workers.threads < 2:
+        while workers.threads < 3:
             time.sleep(0.05)
 
         def kill_one(tiles):
@@ -430,7 +432,7 @@ def test_a_worker_lost_in_mid_run(cluster, source, expected, tmp_path):
                 cluster.workers[0].kill()
 
         told = run_shared(workers, source, tmp_path / "out.tif", on_tiles=kill_one, **BICUBIC)
-        assert workers.threads == 1
+        assert workers.threads == 2
     assert told == (0, BLOCKS)
     assert only(tmp_path) == expected
 

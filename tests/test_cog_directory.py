@@ -95,6 +95,10 @@ def test_tags_of_any_type_and_length_are_read_back(big, data):
     with tifffile.TiffFile(io.BytesIO(file)) as tiff:
         assert tiff.is_bigtiff == big
         assert len(tiff.pages) == 3
+        for page in tiff.pages:  # as TIFF 6.0 asks for in section 2
+            assert page.offset % 2 == 0
+            assert all(tag.valueoffset % 2 == 0 for tag in page.tags)
+        assert all(list(tags) == sorted(tags) for tags in again)
         for code, tag in more.items():
             seen = tiff.pages[0].tags[int(code)]
             assert (int(seen.dtype), seen.count) == (tag.kind, tag.count)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from geosr.core.errors import PlanError
 from geosr.core.geometry import Window
 from geosr.core.plan import OUTPUT_TILE, BlockPlan, ResampledPlan, block_side
 from geosr.io.cog.layout import Level, cog_layout, reduced
@@ -93,7 +94,7 @@ def test_overviews_halve_until_one_fits_into_a_tile(case):
 def test_overviews_are_of_gdals_shapes(tmp_path, shape):
     path, tile = str(tmp_path / "a.tif"), (64, 128)
     shapes = [
-        level.shape for level in layout_for(BlockPlan(shape, 64, 9, 0, 1), shape, tile).levels
+        level.shape for level in layout_for(BlockPlan(shape, 128, 9, 0, 1), shape, tile).levels
     ]
     profile = {"height": shape[0], "width": shape[1], "count": 1, "dtype": "uint8"}
     with open_raster(path, "w", driver="GTiff", **profile) as dst:
@@ -129,6 +130,15 @@ def test_real_blocks_hold_whole_tiles(factor, pixel_bytes):
         assert side * factor % (tile << (layout.in_block - 1)) == 0
         further = side * factor % (tile << layout.in_block) == 0
         assert not further or layout.in_block == len(layout.levels)
+
+
+def test_tiles_that_lie_in_several_blocks_are_refused():
+    plan = BlockPlan((100, 100), 24, 20, 2, 1)
+    with pytest.raises(PlanError, match="24 x 24 pixels hold no whole tiles of 8 x 16") as caught:
+        layout_for(plan, (100, 100), (8, 16))
+    assert caught.value.hint
+    assert layout_for(plan, (100, 100), (8, 8)).in_block == 1
+    assert layout_for(BlockPlan((20, 20), 24, 20, 2, 1), (20, 20), (8, 16)).in_block == 3
 
 
 def test_a_blocks_images_come_coarse_first_and_before_their_masks():

@@ -371,8 +371,6 @@ def test_destinations_that_are_refused(tmp_path):
         check_output(path, os.devnull, True)
     with pytest.raises(OptionError, match="named like a PNG"):
         check_output(path, tmp_path / "b.png")
-    with pytest.raises(OptionError, match="not on this machine"):
-        check_output(path, "/vsis3/bucket/b.tif")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -490,7 +488,7 @@ def test_what_gdal_has_written_is_not_taken_for_an_earlier_runs_work(tmp_path):
     plain.__enter__()
     plain.write(whole(output), values[:, ::-1], None)
     plain._dst.close()  # all of it is on the disk: more than the journal spoke of
-    plain._claim.release()
+    plain._stack.close()  # as the end of the process would
     again = write(output, values)
     assert list(again.done) == []
     with open_raster(str(tmp_path / "a.tif")) as dst:

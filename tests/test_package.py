@@ -60,7 +60,13 @@ def test_command_line_loads_no_runtime():
 
 def test_public_names_resolve():
     assert all(getattr(geosr, name) is not None for name in geosr.__all__)
-    assert set(geosr.__all__) >= {"__version__", "plan_file", "upscale", "upscale_file"}
+    assert set(geosr.__all__) >= {
+        "__version__",
+        "plan_file",
+        "upscale",
+        "upscale_file",
+        "upscale_files",
+    }
     with pytest.raises(AttributeError, match="upscale_flie"):
         _ = geosr.upscale_flie
 
@@ -173,7 +179,7 @@ def test_readme_names_what_is_there():
 def test_readme_shows_options_that_exist():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme))
-    commands = ("upscale", "train", "info", "models")
+    commands = ("upscale", "train", "serve", "info", "models")
     known = "".join(python("-m", "geosr", command, "--help") for command in commands)
     assert len(shown) > 15
     assert {option for option in shown if option not in known} <= {"--help", "--strict"}

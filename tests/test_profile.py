@@ -165,6 +165,13 @@ def test_small_outputs_have_small_tiles(tmp_path, shape):
     assert profile["blockxsize"] == min(512, -(-shape[1] // 16) * 16)
 
 
+def test_a_tall_raster_is_not_stored_in_strips():
+    """A block as wide as the raster is one to rio-cogeo, whatever its height."""
+    for shape in ((513, 464), (5000, 16), (700, 3)):
+        options = profile_of(facts(), GeoGrid(shape, GRID.transform)).creation_options
+        assert (options["BLOCKXSIZE"], options["BLOCKYSIZE"]) == ("512", "512")
+
+
 def test_many_bands_are_stored_one_by_one():
     assert profile_of(facts(bands=16)).creation_options["INTERLEAVE"] == "PIXEL"
     assert profile_of(facts(bands=17)).creation_options["INTERLEAVE"] == "BAND"

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 
@@ -51,11 +52,12 @@ class Served:
         return self.event()
 
     def end(self):
-        """Return the exit status, the events that came last, and standard error."""
-        out, shown = self.process.communicate(timeout=30)
-        events = [parse_event(line) for line in out.decode().splitlines()]
-        assert None not in events, out
-        return self.process.returncode, events, shown.decode()
+        """Close standard input; return the exit status, the last events and standard error."""
+        self.process.stdin.close()
+        lines = self.process.stdout.readlines()
+        events = [parse_event(line.decode()) for line in lines]
+        assert None not in events, lines
+        return self.process.wait(30), events, self.process.stderr.read().decode()
 
 
 @contextmanager
@@ -71,10 +73,13 @@ def serving(temporary, *args, code=None):
         stderr=subprocess.PIPE,
     ) as process:
         served = Served(process)
+        watchdog = threading.Timer(60, process.kill)  # no test waits without end
+        watchdog.start()
         try:
             served.ready = served.event("ready")
             yield served
         finally:
+            watchdog.cancel()
             process.kill()
 
 
@@ -157,7 +162,7 @@ def test_lines_that_are_no_requests_are_refused_and_the_worker_lives_on(temporar
 def test_the_last_line_counts_without_its_end(temporary):
     with serving(temporary) as served:
         served.process.stdin.write(Ping(1).to_line().encode())
-        status, events, shown = served.end()  # which closes standard input
+        status, events, shown = served.end()
     assert (status, events, shown) == (0, [{"event": "ping", "id": 1}], "")
 
 
@@ -177,6 +182,7 @@ def test_an_end_from_outside_leaves_no_file(large, temporary, how, moment):
             cancelled = [{"event": "cancelled", "id": number} for number in (2, 3)]
         if how != "stdin":
             served.process.send_signal(getattr(signal, how))
+            served.process.wait(30)
         status, events, shown = served.end()
         answers = [event for event in events if event["event"] != "progress"]
         if how != "stdin":

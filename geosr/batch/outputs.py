@@ -17,6 +17,7 @@ from geosr.core.errors import (
 )
 from geosr.file_plan import FilePlan
 from geosr.io.facts import read_facts
+from geosr.io.remote import is_remote
 from geosr.io.zarr.attributes import MAPPING
 from geosr.io.zarr.layout import DATA
 from geosr.outputs import tags_of
@@ -60,13 +61,15 @@ def name_outputs(sources: Sequence[Source], out_dir: str, format: str) -> tuple[
 
 
 def make_folder(out_dir: str) -> None:
-    """Make the folder of the outputs, if it is missing.
+    """Make the folder of the outputs, if it is missing; object storage has none.
 
     Raises
     ------
     OutputError
         If that is not possible.
     """
+    if is_remote(out_dir):
+        return
     try:
         os.makedirs(out_dir, exist_ok=True)
     except OSError as error:
@@ -118,7 +121,7 @@ def _difference(plan: FilePlan, output: str) -> str:
     try:
         made = _read_made(output)
     except InputFileError as error:
-        return f"and is no whole raster: {error.message.rstrip('.')}"
+        return f"and cannot be read: {error.message.rstrip('.')}"
     if "GEOSR_MODEL" not in made.tags:
         return "and geosr has not made it"
     wanted = tags_of(plan, "")  # a newer geosr makes the same of the same model, as a rule

@@ -11,6 +11,7 @@ from typing import Generic, Literal, TypeVar
 from geosr.batch.failures import Failure
 from geosr.batch.outputs import Job, check_finished, make_folder, name_outputs
 from geosr.batch.sources import find_sources
+from geosr.cluster.errors import ClusterError
 from geosr.core.errors import (
     BandError,
     BoundsError,
@@ -29,7 +30,7 @@ from geosr.core.options import UpscaleOptions
 from geosr.file_plan import FilePlan
 from geosr.file_run import Surroundings, UpscaleReport, run_file
 from geosr.io.output import check_output
-from geosr.io.remote import shown
+from geosr.io.remote import is_remote, shown
 
 Made = TypeVar("Made")
 
@@ -153,7 +154,7 @@ def plan_batch(batch: Batch, around: Surroundings) -> Outcome[tuple[Job, FilePla
     """
 
     def look(job: Job, plan: FilePlan) -> tuple[Job, FilePlan]:
-        if os.path.isdir(batch.out_dir):
+        if is_remote(batch.out_dir) or os.path.isdir(batch.out_dir):
             _check(job, plan, batch.options)
         return job, plan
 
@@ -180,6 +181,7 @@ class _Going(Generic[Made]):
     done: list[Made] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
+    before: Failure | None = None  # of the job before, if it failed
 
     def to_the_end(self) -> Outcome[Made]:
         """Take each job in its turn."""
@@ -193,6 +195,7 @@ class _Going(Generic[Made]):
             self.around.on_event(file_event(source, job.output, index=index, total=total))
             try:
                 self._take(job)
+                self.before = None
             except BaseException as error:
                 if isinstance(error, CancelledError) or self.around.should_stop():
                     raise self._stopped(error, job) from error
@@ -203,6 +206,7 @@ class _Going(Generic[Made]):
                 if self._is_of_all(error, failure):
                     raise
                 self._fail(failure)
+                self.before = failure
         return Outcome(tuple(self.done), tuple(self.skipped), tuple(self.failed))
 
     def _take(self, job: Job) -> None:
@@ -228,11 +232,14 @@ class _Going(Generic[Made]):
     def _is_of_all(self, error: Exception, failure: Failure) -> bool:
         """Return whether no raster can be upscaled like this.
 
-        That is so if the error is one of the model or the machine, or if nothing has come of
-        the first two rasters because the same option is wrong.
+        That is so if the error is one of the model or the machine, if the workers have failed
+        two rasters in a row, or if nothing has come of the first two because the same option is
+        wrong.
         """
         if isinstance(error, _OF_ALL):
             return True
+        if isinstance(error, ClusterError):
+            return self.before is not None and self.before.code == failure.code
         if not isinstance(error, OptionError) or isinstance(error, _OF_ONE):
             return False
         said = [other.message for other in (*self.failed, failure) if other.output]

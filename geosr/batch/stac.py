@@ -114,7 +114,7 @@ def assets_of(item: Json, source: str, wanted: Sequence[str]) -> tuple[Asset, ..
         If an asset that is wanted is not there, or nothing is found.
     """
     assets = {name: asset for name, asset in item["assets"].items() if _has_place(asset)}
-    there = f"It has {', '.join(assets) or 'none'}."
+    there = f"It has: {', '.join(assets) or 'none'}."
     for name in wanted:
         if name not in assets:
             raise OptionError(f"The item {item['id']} has no asset {name!r}.", hint=there)

@@ -55,6 +55,7 @@ class TextLines:
                 self._say(f"{prefix}{event['message']}")
             elif kind == "error":
                 hint = f"\n{event['hint']}" if event["hint"] else ""
+                self._write("")
                 self._say(f"Error: {event['message']}{hint}")
 
     def clear(self) -> None:

@@ -20,8 +20,7 @@ from geosr.cli.session import Session
 from geosr.core.events import Event
 from geosr.core.options import UpscaleKeywords, UpscaleOptions
 from geosr.file_plan import FilePlan, duration, megabytes
-from geosr.file_run import Surroundings
-from geosr.loaded import LoadedModels
+from geosr.file_run import surroundings
 
 
 def upscale_many(
@@ -59,13 +58,13 @@ def plan_many(
     calibrate: bool,
 ) -> None:
     """Say what `upscale_many` would do; ends with status 1 if something would fail."""
-    batch = find_batch(sources, out_dir, UpscaleOptions(**keywords), assets=assets)
-    models = LoadedModels()
-    planned = plan_batch(batch, Surroundings(models, session.emit, session.stop))
-    plans = list(planned.done)
-    if calibrate:
-        calibrator = Calibrator(models, session.emit)
-        plans = [(job, calibrator.calibrated(plan)) for job, plan in plans]
+    options = UpscaleOptions(**keywords)
+    batch = find_batch(sources, out_dir, options, assets=assets)
+    with surroundings(options, session.emit, session.stop) as around:
+        planned = plan_batch(batch, around)
+        plans = list(planned.done)
+        if calibrate:
+            plans = _calibrated(plans, Calibrator(around.models, session.emit))
     totals = _totals([plan for _, plan in plans])
     files = [{**plan.to_dict(), "output": job.output} for job, plan in plans]
     fared = {
@@ -92,6 +91,14 @@ class _Told:
             self._place = f"[{event['index']}/{event['total']}]"
         elif event["event"] == "result" and self._session.tells_people:
             click.echo(f"{self._place} {event['output']}  {event['stats']['seconds']:.1f} s")
+
+
+def _calibrated(
+    plans: Sequence[tuple[Job, FilePlan]], calibrator: Calibrator
+) -> list[tuple[Job, FilePlan]]:
+    by_size = sorted(plans, key=lambda planned: -planned[1].output.raw_bytes)
+    timed = {job.output: calibrator.calibrated(plan) for job, plan in by_size}
+    return [(job, timed[job.output]) for job, _ in plans]
 
 
 def _totals(plans: Sequence[FilePlan]) -> Event:

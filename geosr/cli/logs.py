@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from geosr import __version__
 from geosr.cli.progress import finite
 from geosr.core.errors import OptionError
 from geosr.core.events import Event, format_event
+from geosr.core.version import __version__
 
 
 class LogFile(logging.FileHandler):
@@ -35,7 +35,9 @@ class LogFile(logging.FileHandler):
             ) from error
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         self.addFilter(partial(_concerns, ours=logging.DEBUG, theirs=logging.INFO))
-        self._line("geosr.cli", f"geosr {__version__}: {' '.join(sys.argv)}")
+        from geosr.io.remote import shown  # loads GDAL: not for --help
+
+        self._line("geosr.cli", f"geosr {__version__}: {' '.join(map(shown, sys.argv))}")
 
     def __call__(self, event: Event) -> None:
         """Write an event."""

@@ -7,12 +7,12 @@ import sys
 
 import click
 
-from geosr import __version__
 from geosr.cli.info import info
 from geosr.cli.models import models
 from geosr.cli.serve import serve
 from geosr.cli.train import train
 from geosr.cli.upscale import upscale
+from geosr.core.version import __version__
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -18,7 +18,7 @@ from geosr.cli.bar import TextLines
 from geosr.cli.logs import LogFile, shown_logs
 from geosr.cli.progress import JsonLines, Progress, event_output, thinned
 from geosr.cli.stopping import StopRequest, StopSteps, stop_requests
-from geosr.core.errors import CancelledError
+from geosr.core.errors import CancelledError, OptionError
 from geosr.core.events import EventSink, error_event, format_event, no_events
 
 _log = logging.getLogger(__name__)
@@ -116,7 +116,8 @@ def shown_errors(
         _log.debug("The error in full", exc_info=True)
         if isinstance(error, OSError) and error.errno == errno.EPIPE:
             raise  # `| head` had enough; click ends quietly
-        asked = stop is not None and stop()
+        # A stop shows as any error, but it does not make an option wrong.
+        asked = stop is not None and stop() and not isinstance(error, OptionError)
         shown = _stop_error(stop, stopped, error) if asked else in_words(error)
         try:
             emit(error_event(shown.code, shown.message, shown.hint))

@@ -6,18 +6,19 @@ A process keeps what it has opened for the next block, for all of its threads.
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
 import socket
 import threading
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from geosr import __version__
 from geosr.cluster.errors import ClusterError
 from geosr.cluster.job import Job, Network, traits
 from geosr.cluster.parts import Parts
@@ -25,6 +26,7 @@ from geosr.core.catalog import ModelFacts
 from geosr.core.errors import CancelledError, GeosrError, InputFileError, ModelFileError
 from geosr.core.options import UpscaleOptions
 from geosr.core.plan import Block
+from geosr.core.version import __version__
 from geosr.engine.parts import Array, Predictor
 from geosr.engine.single import predict_block
 from geosr.foreign import is_model_path
@@ -85,8 +87,9 @@ class OpenedJobs:
             self._models = LoadedModels()
 
     def _open(self, job: Job, threads: int) -> Opened:
-        # It may have come since the run began.
-        check_same(versions(), job.versions, f"The worker on {socket.gethostname()}")
+        if not job.remote:  # or Python shows here what GDAL warns of, however quiet the run is
+            logging.getLogger().addHandler(logging.NullHandler())
+        _check(job)  # this process may have come since the run began
         plan = job.plan
         if job.network is None:
             machinery = replace(plan.machinery, threads=threads)
@@ -166,9 +169,9 @@ def run_block(job: Job, block: Block) -> None:
     """
     plan, parts = job.plan, job.parts
     try:
-        check_run_goes_on(parts)
         with block_cache(job.output.cache_bytes):
             opened = _OPENED.get(job, _threads())
+            check_run_goes_on(parts)
             predictor = _Interruptible(opened.predictor, parts)
             values, valid, tally = predict_block(
                 plan.blocks, block, opened.reader, predictor, plan.work
@@ -204,15 +207,20 @@ def check_ready(job: Job) -> None:
     Raises
     ------
     GeosrError
-        If the source or the output's folder is not that of the run.
+        If the software, the source or the output's folder is not that of the run.
     """
+    _check(job)
+
+
+def _check(job: Job) -> None:
     host = socket.gethostname()
+    check_same(versions(), job.versions, f"The worker on {host}")
     _check_folder(job, host)
     path = job.plan.source.path
     try:
         here = read_facts(path)
     except InputFileError as error:
-        error.hint = f"{error.hint} It happened on {host}: all workers must read it.".lstrip()
+        error.hint = f"{error.hint} All workers must read it; the one on {host} does not.".lstrip()
         raise
     if traits(here) != job.traits:
         raise InputFileError(
@@ -226,7 +234,7 @@ def _check_folder(job: Job, host: str) -> None:
     shared = "The output must lie in a folder that all machines share, under the same path."
     if not job.parts.run_goes_on():
         raise ClusterError(f"The worker on {host} does not see {folder}.", hint=shared)
-    trial = Path(folder) / f"{job.parts.run}.{host[:64]}-{os.getpid()}"
+    trial = Path(folder) / f"{job.parts.run}.{host[:64]}-{os.getpid()}-{threading.get_ident()}"
     try:
         trial.touch()
         trial.unlink()
@@ -240,7 +248,8 @@ def versions() -> dict[str, str]:
     """Return the versions of the software here that decides the output's bytes."""
     found = {"geosr": __version__, "GDAL": gdal_version()}
     for package in ("numpy", "openvino"):
-        found[package] = importlib.metadata.version(package)
+        with suppress(importlib.metadata.PackageNotFoundError):  # some builds do not say it
+            found[package] = importlib.metadata.version(package)
     return found
 
 

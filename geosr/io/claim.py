@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -109,8 +110,11 @@ class Claim:
 
     def remove(self) -> None:
         """Remove the journal: the output is done, or given up."""
-        if self._fd >= 0:
-            self._path.unlink(missing_ok=True)
+        if self._fd < 0:
+            return
+        if sys.platform == "win32":  # no file goes there while it is open
+            self.release()
+        self._path.unlink(missing_ok=True)
         self.release()
 
     def release(self) -> None:

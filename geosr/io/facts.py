@@ -16,11 +16,13 @@ from geosr.core.geometry import GeoGrid
 from geosr.core.options import DTYPES
 from geosr.io.metadata import RasterMetadata, read_metadata
 from geosr.io.opening import use_source
+from geosr.io.remote import Retries, is_remote, shown
 
 Mask = Literal["none", "nodata", "alpha", "dataset", "band"]
 
 _NO_TRANSFORM = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # what GDAL gives for a raster without one
 _NO_CRS = 'LOCAL_CS["unnamed",UNIT["unknown",1]'  # and for pixels that are points, without CRS
+_TIMES = 4  # that a remote raster is opened until it is twice the same
 _CACHE = (32 << 20, 512 << 20)
 
 
@@ -95,7 +97,7 @@ class RasterFacts:
         return tuple(indexes) or tuple(range(1, self.count + 1))
 
 
-def read_facts(path: str | os.PathLike[str]) -> RasterFacts:
+def read_facts(path: str | os.PathLike[str], *, retries: Retries | None = None) -> RasterFacts:
     """Return what is known of a raster without reading its pixels.
 
     Raises
@@ -104,7 +106,19 @@ def read_facts(path: str | os.PathLike[str]) -> RasterFacts:
         If the raster cannot be opened, or is only a container of others.
     """
     name = os.fspath(path)
-    return use_source(name, partial(facts_of, name))
+    read = partial(use_source, name, partial(facts_of, name), retries=retries)
+    facts = read()
+    if not is_remote(name):
+        return facts
+    # GDAL takes a side file that is lost for absent, without a word; not so twice in a row.
+    for _ in range(_TIMES):
+        before, facts = facts, read()
+        if repr(facts) == repr(before):
+            return facts
+    raise InputFileError(
+        f"{shown(name)} is another each time that it is opened.",
+        hint="The server or the way to it fails: try again later.",
+    )
 
 
 def facts_of(path: str, src: Any) -> RasterFacts:

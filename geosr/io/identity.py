@@ -39,7 +39,9 @@ def source_identity(facts: RasterFacts) -> dict[str, object]:
     InputFileError
         If a remote source cannot be read.
     """
-    names = _files_behind(facts)
+    # What GDAL keeps beside, such as statistics that a viewer has had it compute, is no pixel; what
+    # counts of it is in the output's metadata and profile.
+    names = [name for name in _files_behind(facts) if not name.endswith(".aux.xml")]
     path = os.path.abspath(facts.path) if os.path.exists(facts.path) else shown(facts.path)
     identity: dict[str, object] = {"path": path, "files": [_state(name) for name in names]}
     if any(map(is_remote, names)):

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,13 +14,25 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import rasterio
-from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio._err import CPLE_BaseError  # rasterio lets some of GDAL's errors through as they are
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
 from geosr.core.errors import GeosrError, InputFileError
-from geosr.io.remote import Retries, fetching, gdal_name, is_remote, persistently, shown
-from geosr.io.transfers import GDAL_ERRORS, LostTransferError, Transfers
+from geosr.io.remote import (
+    Options,
+    Retries,
+    fetching,
+    fetching_with,
+    gdal_name,
+    is_remote,
+    shown,
+)
+from geosr.io.transfers import LostTransferError, Transfers, watched
 
 Result = TypeVar("Result")
+
+GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
+"""What rasterio raises for a raster that is not there, or not whole."""
 
 _OPENING = threading.Lock()  # warnings.catch_warnings is for one thread at a time
 _NO_FILE = re.compile(r"^(/vsi|[A-Za-z][A-Za-z0-9_+]+:|<)")
@@ -27,7 +40,7 @@ _CLASS = re.compile(r"^CPLE_\w+(:| in )")
 _ABSENT = re.compile(r"response code: 4(?:04|10)\b|does not exist|NoSuch(?:Key|Bucket)", re.I)
 _FORBIDDEN = re.compile(
     r"response code: 40[13]\b|denied|forbidden|credentials|signature|not authorized"
-    r"|authenticat|options? not defined",
+    r"|authenticat|configuration option",
     re.IGNORECASE,
 )
 _DAMAGE = re.compile(r"Corrupt JPEG data: (?!\d+ extraneous)|Premature end of JPEG|Discarding")
@@ -63,7 +76,7 @@ def open_source(path: str) -> Any:
     try:
         return open_raster(gdal_name(path))
     except GDAL_ERRORS as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def use_source(
@@ -75,9 +88,8 @@ def use_source(
 ) -> Result:
     """Open a raster for reading, and return what ``use`` makes of it.
 
-    With a remote one this is done again until everything has arrived: without a word GDAL takes a
-    directory, a mask or a side file for absent that it could not fetch. Without ``side_files``
-    none is asked for there.
+    With a remote one this is done again until everything has arrived. Without ``side_files`` none
+    is asked for there.
 
     Raises
     ------
@@ -100,7 +112,39 @@ def use_source(
     except GeosrError:
         raise
     except GDAL_ERRORS as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
+
+
+def persistently(
+    attempt: Callable[[Transfers], Result], options: Options, retries: Retries
+) -> Result:
+    """Return what ``attempt`` returns, calling it again as long as the network fails.
+
+    Raises
+    ------
+    LostTransferError
+        If it failed in every try.
+    GDAL_ERRORS
+        At once, if the server has said no.
+    GeosrError
+        At once, if ``attempt`` raises one.
+    """
+    begun, tries = time.monotonic(), 0
+    for pause in (*retries.pauses, None):
+        tries += 1
+        with fetching_with(options), watched() as transfers:
+            try:
+                return attempt(transfers)
+            except GeosrError:
+                raise
+            except GDAL_ERRORS as error:
+                why, cause = reason(error), error
+        if _ABSENT.search(why) or _FORBIDDEN.search(why):
+            raise cause
+        if pause is None or time.monotonic() - begun > retries.most_s:
+            break
+        retries.sleep(pause)
+    raise LostTransferError(why, tries) from cause
 
 
 def reason(error: BaseException) -> str:
@@ -162,7 +206,8 @@ class _Catcher(logging.Handler):
             self.messages.append(_CLASS.sub("", record.getMessage()).rstrip("."))
 
 
-def _unreadable(path: str, error: BaseException) -> InputFileError:
+def unreadable(path: str, error: BaseException) -> InputFileError:
+    """Return the error that says in a sentence why a source cannot be opened."""
     if is_remote(path):
         return _unreachable(path, error)
     if _NO_FILE.match(path) and not os.path.exists(path):
@@ -186,8 +231,9 @@ def _unreachable(path: str, error: BaseException) -> InputFileError:
     if isinstance(error, LostTransferError):
         return InputFileError(
             f"{name} cannot be opened; it was tried {error.often}: {shown(str(error))}.",
-            hint="The server or the way to it fails: try again later. Side files are not asked for "
-            "with GDAL_DISABLE_READDIR_ON_OPEN=EMPTY_DIR in the environment.",
+            hint="The server or the way to it fails, or this is no raster that GDAL knows. Side "
+            "files are not asked for with GDAL_DISABLE_READDIR_ON_OPEN=EMPTY_DIR in the "
+            "environment.",
         )
     why = shown(reason(error))
     if _ABSENT.search(why):

@@ -188,8 +188,16 @@ def disk_full(output: Output) -> OutputError:
 
 
 def flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Wait until a file is on the disk; of a folder its names, where the system can tell."""
+    if path.is_dir():
+        with suppress(OSError):  # Windows opens no folder, and some file systems flush none
+            _flush(path, os.O_RDONLY)
+    else:
+        _flush(path, os.O_RDWR)
+
+
+def _flush(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

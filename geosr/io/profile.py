@@ -242,6 +242,8 @@ def _layout(
     if tiled in ("YES", "TRUE", "ON"):
         # Tiles are multiples of 16 pixels; no larger than a small raster needs.
         height, width = (min(OUTPUT_TILE, -(-side // 16) * 16) for side in shape)
+        if shape[0] > OUTPUT_TILE:
+            width = OUTPUT_TILE  # tiles as wide as the raster pass for strips with rio-cogeo
         layout |= {"TILED": "YES", "BLOCKXSIZE": str(width), "BLOCKYSIZE": str(height)}
     return layout
 

@@ -15,9 +15,17 @@ from geosr.core.errors import GeosrError, InputFileError
 from geosr.core.geometry import Window
 from geosr.io.facts import RasterFacts, cache_bytes, check_upscalable, facts_of, read_facts
 from geosr.io.integrity import Checksums, has_checksums
-from geosr.io.opening import damage_raises, open_source, reason
-from geosr.io.remote import Retries, fetching, is_remote, persistently, shown
-from geosr.io.transfers import GDAL_ERRORS, LostTransferError, Transfers
+from geosr.io.opening import (
+    GDAL_ERRORS,
+    damage_raises,
+    open_raster,
+    open_source,
+    persistently,
+    reason,
+    unreadable,
+)
+from geosr.io.remote import Retries, fetching, gdal_name, is_remote, shown
+from geosr.io.transfers import LostTransferError, Transfers
 
 __all__ = ["RasterFacts", "RasterReader", "cache_bytes", "check_upscalable", "read_facts"]
 
@@ -25,6 +33,10 @@ Valid = NDArray[np.bool_]
 Pixels = tuple[NDArray[np.generic], Valid]
 
 _ROWS = 256  # of a remote raster that are fetched again together
+
+
+class _ChangedError(OSError):
+    """A remote raster is not what it was: replaced, or not all there."""
 
 
 class RasterReader:
@@ -126,6 +138,11 @@ class RasterReader:
         try:
             return self._insist(place, self._retries)
         except LostTransferError as error:
+            if isinstance(error.__cause__, _ChangedError):
+                raise InputFileError(
+                    f"{shown(self._facts.path)} has changed on the server meanwhile.",
+                    hint="Run again; what was made of the old one has to be made anew.",
+                ) from error
             raise InputFileError(
                 f"{shown(self._facts.path)} cannot be read at {_where(place)}; it was tried "
                 f"{error.tries + 1} times: {shown(str(error))}.",  # once with the whole window
@@ -137,14 +154,17 @@ class RasterReader:
             try:
                 pixels = self._pixels(self._same_source(transfers), place)
                 transfers.check()
-            except GDAL_ERRORS as error:
+            except GDAL_ERRORS:
                 self._forget()  # what GDAL has cached is what came, halves of answers too
-                if not (transfers.lost or isinstance(error, GeosrError)):
-                    transfers.note_failure(reason(error))
                 raise
             return pixels
 
-        return persistently(attempt, self._options or {}, retries)
+        try:
+            return persistently(attempt, self._options or {}, retries)
+        except (GeosrError, LostTransferError):
+            raise
+        except GDAL_ERRORS as error:
+            raise unreadable(self._facts.path, error) from error
 
     def _source(self) -> Any:
         thread = threading.get_ident()
@@ -154,17 +174,14 @@ class RasterReader:
 
     def _same_source(self, transfers: Transfers) -> Any:
         """Return the open raster; one just opened has to be what it was when the run began."""
-        if threading.get_ident() in self._open:
-            return self._source()
-        src = self._source()
-        now = facts_of(self._facts.path, src)
-        transfers.check()
-        if _form(now) != _form(self._facts):
-            raise InputFileError(
-                f"{shown(self._facts.path)} has changed on the server meanwhile.",
-                hint="Run again; what was made of the old one has to be made anew.",
-            )
-        return src
+        thread = threading.get_ident()
+        if thread not in self._open:
+            src = self._open[thread] = open_raster(gdal_name(self._facts.path))
+            now = facts_of(self._facts.path, src)
+            transfers.check()
+            if _form(now) != _form(self._facts):
+                raise _ChangedError("it has changed")
+        return self._open[thread]
 
     def _forget(self) -> None:
         src = self._open.pop(threading.get_ident(), None)

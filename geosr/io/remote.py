@@ -1,4 +1,4 @@
-"""Rasters behind a network: how GDAL is to fetch them, and to do so again when it failed.
+"""Rasters behind a network: their names, and how GDAL is to fetch them.
 
 Environment
 -----------
@@ -15,16 +15,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 import rasterio
 from rasterio.env import get_gdal_config, getenv, hasenv, setenv
 from rasterio.session import DummySession
 
-from geosr.io.transfers import DEBUGGED, GDAL_ERRORS, LostTransferError, Transfers, watched
-
-Result = TypeVar("Result")
 Options = Mapping[str, str]
 """Configuration options of GDAL."""
 
@@ -48,11 +44,11 @@ _FETCHING = {
     # It is a list of beginnings of names.
     "CPL_VSIL_CURL_NON_CACHED": "/vsi",
     "GDAL_INGESTED_BYTES_AT_OPEN": "32768",  # the directories of most rasters, in one request
-    "CPL_DEBUG": DEBUGGED,
+    "GDAL_NUM_THREADS": "1",  # of errors in threads of its own the JPEG 2000 driver does not tell
 }
 # Side files that matter here: statistics and holes, masks, world files, rational polynomials.
 # GDAL would ask for 50 names; it takes these for the only ones that can exist.
-_SIDE_FILES = ".aux.xml,.msk,.tfw,.tifw,.wld,.rpb,.rpc,_rpc.txt"
+_SIDE_FILES = ".aux.xml,.msk,.tfw,.tifw,.j2w,.jp2w,.wld,.rpb,.rpc,_rpc.txt"
 _CARRIED = (  # options that a thread may have set with rasterio.Env, and that others shall have
     *("AWS_", "AZURE_", "GS_", "GOOGLE_", "OSS_", "SWIFT_", "GDAL_HTTP", "GDAL_PROXY"),
     *("GDAL_DISABLE_READDIR", "CPL_VSIL_", "CPL_CURL_", "VSI_"),
@@ -90,14 +86,18 @@ def is_remote(path: str) -> bool:
 
 
 def gdal_name(path: str) -> str:
-    """Return a path as rasterio knows it; fsspec has further names for two object stores.
+    """Return a path as rasterio is to be given it.
+
+    fsspec has further names for two object stores. And with ``az://`` rasterio 1.4 asks for an
+    account called None where only GDAL's other variables tell of one.
 
     >>> gdal_name("gcs://bucket/a.tif"), gdal_name("abfs://container/a.tif")
-    ('gs://bucket/a.tif', 'az://container/a.tif')
+    ('gs://bucket/a.tif', '/vsiaz/container/a.tif')
     """
     if not is_remote(path):
         return path
-    return re.sub(r"^abfss?://", "az://", re.sub(r"^gcs://", "gs://", with_slashes(path)))
+    path = re.sub(r"^gcs://", "gs://", with_slashes(path))
+    return re.sub(r"^(?:az|abfss?)://", "/vsiaz/", path)
 
 
 def with_slashes(path: str) -> str:
@@ -152,34 +152,6 @@ def fetching_with(options: Options) -> Iterator[None]:
         yield
 
 
-def persistently(
-    attempt: Callable[[Transfers], Result], options: Options, retries: Retries
-) -> Result:
-    """Return what ``attempt`` returns, calling it again as long as transfers are lost.
-
-    Raises
-    ------
-    LostTransferError
-        If they were lost in every try.
-    GDAL_ERRORS
-        At once, if ``attempt`` raised one while everything arrived.
-    """
-    begun, tries = time.monotonic(), 0
-    for pause in (*retries.pauses, None):
-        tries += 1
-        with fetching_with(options), watched() as transfers:
-            try:
-                return attempt(transfers)
-            except GDAL_ERRORS as error:
-                if not transfers.lost:
-                    raise
-                reason, cause = transfers.reason, error
-        if pause is None or time.monotonic() - begun > retries.most_s:
-            break
-        retries.sleep(pause)
-    raise LostTransferError(reason, tries) from cause
-
-
 def _plain_url(match: re.Match[str]) -> str:
     return f"/vsicurl/{unquote(match[1])}"
 
@@ -191,7 +163,7 @@ def _siblings(path: str, side_files: bool) -> dict[str, str]:
         return {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
     options = {"GDAL_DISABLE_READDIR_ON_OPEN": "YES"}  # ask for names, do not list the folder
     suffix = os.path.splitext(path)[1].lower()
-    if suffix in (".tif", ".tiff") and not _ARCHIVE.search(path):
+    if suffix in (".tif", ".tiff", ".jp2") and not _ARCHIVE.search(path):
         options["CPL_VSIL_CURL_ALLOWED_EXTENSIONS"] = f"{suffix},{_SIDE_FILES}"
     return options
 

@@ -135,7 +135,7 @@ def upload(
     except Exception as error:  # as above
         raise OutputError(
             f"{place.url} cannot be written: {reason(error)}. The finished output is {source}.",
-            hint=f"{_hint(error)} Then copy it there.",
+            hint=f"{_hint(error)} Then run the same command again, or copy it there.",
         ) from error
 
 

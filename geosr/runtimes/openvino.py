@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,12 @@ from numpy.typing import NDArray
 from geosr.core.errors import DeviceError, MissingDependencyError, ModelFileError
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+
+_KEPT_SHAPES = 8
+"""Shapes that a network stays compiled for: rasters of many sizes may come one after the other."""
+
+_NO_MEMORY = ("bad_alloc", "Failed to allocate", "out of memory", "out_of_memory")
+"""What OpenVINO's errors say then, as of 2026.4; they are `RuntimeError` like all others."""
 
 
 class OpenVinoNetwork:
@@ -82,18 +90,30 @@ class OpenVinoNetwork:
         """Run the network; what is returned lasts until this thread's next call.
 
         Memory for a large tile costs a twentieth of the time of a quick network.
+
+        Raises
+        ------
+        MemoryError
+            If memory does not suffice for an array of this size.
         """
         requests = self._local.__dict__.setdefault("requests", {})
-        if x.shape not in requests:
-            requests[x.shape] = self._compile(x.shape).create_infer_request()
-        request = requests[x.shape]
-        request.infer({0: np.ascontiguousarray(x)}, share_inputs=True)
-        output: NDArray[np.float32] = request.get_output_tensor(0).data
+        try:
+            with _memory_errors():
+                if x.shape not in requests:
+                    requests[x.shape] = self._compile(x.shape).create_infer_request()
+                request = requests[x.shape]
+                request.infer({0: np.ascontiguousarray(x)}, share_inputs=True)
+                output: NDArray[np.float32] = request.get_output_tensor(0).data
+        except MemoryError:
+            requests.pop(x.shape, None)  # smaller arrays need what it holds
+            raise
         return output
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
         with self._lock:
             if shape not in self._compiled:
+                while len(self._compiled) >= _KEPT_SHAPES:
+                    self._compiled.pop(next(iter(self._compiled)))
                 fixed = self._model.clone()
                 fixed.reshape(list(shape))
                 self._compiled[shape] = self._core.compile_model(fixed, "CPU", self._settings)
@@ -119,6 +139,17 @@ def require_cpu(device: str) -> None:
             "The OpenVINO runtime runs on the processor here.",
             hint='For an NVIDIA GPU: pip install "geosr[tensorflow]" and --runtime tensorflow.',
         )
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Raise what it is when memory runs out."""
+    try:
+        yield
+    except RuntimeError as error:
+        if any(sign in str(error) for sign in _NO_MEMORY):
+            raise MemoryError(_first_line(error)) from error
+        raise
 
 
 def _check_is_onnx(ov: Any, path: Path) -> None:

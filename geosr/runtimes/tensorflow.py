@@ -45,8 +45,17 @@ class TensorFlowNetwork:
         return tuple(self._model.inputs[0].shape)
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run the network."""
-        output: NDArray[np.float32] = self._function(x.shape)(x).numpy()
+        """Run the network.
+
+        Raises
+        ------
+        MemoryError
+            If memory does not suffice for an array of this size.
+        """
+        try:
+            output: NDArray[np.float32] = self._function(x.shape)(x).numpy()
+        except self._tf.errors.ResourceExhaustedError as error:
+            raise MemoryError("TensorFlow has no memory left.") from error
         return output
 
     def _function(self, shape: tuple[int, ...]) -> Any:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 
-from geosr import __version__
 from geosr.core.answers import ready_event
 from geosr.core.catalog import KERNEL_RADIUS, shipped_models
 from geosr.core.events import EventSink
+from geosr.core.version import __version__
 from geosr.serving.folder import SessionFolder
 from geosr.serving.worker import Worker
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geosr.api import describe_raster
 from geosr.core.answers import answer_event, preview_event
-from geosr.core.catalog import find_model
+from geosr.core.catalog import ModelFacts, find_model
 from geosr.core.errors import BoundsError
 from geosr.core.events import Event, EventSink, phase_event, progress_event
 from geosr.core.options import UpscaleOptions
@@ -24,7 +25,7 @@ from geosr.file_plan import FilePlan
 from geosr.foreign import is_model_path
 from geosr.io.gtiff import GeoTiffSink
 from geosr.loaded import LoadedModels
-from geosr.predictors import settle
+from geosr.predictors import Machinery, settle
 from geosr.serving.folder import SessionFolder
 from geosr.serving.sources import OpenSource, Sources, tile_size
 from geosr.serving.view import View, ViewWriter, output_of_view, view_of
@@ -49,6 +50,7 @@ class Previews:
     def __init__(self, folder: SessionFolder, *, max_mpx: float) -> None:
         self._folder, self._max_mpx = folder, max_mpx
         self._models, self._sources = LoadedModels(), Sources()
+        self._met: list[Predictor] = []
 
     def preview(
         self, request: Preview, tell: EventSink, should_stop: Callable[[], bool]
@@ -66,7 +68,7 @@ class Previews:
             view = view_of(source.plan, request.bounds, request.bounds_crs)
             self._check_size(source.plan, view)
             tell(phase_event("Loading the model"))
-            predictor = source.plan.foreign or self._models.predictor(
+            predictor = source.plan.foreign or self._predictor(
                 source.plan.model, source.plan.machinery
             )
             tell(phase_event("Upscaling"))
@@ -102,13 +104,9 @@ class Previews:
             return answer_event(request, model=foreign.facts.name, seconds=_since(begun))
         facts = find_model(options.model, options.upscale_factor)
         machinery = settle(facts, options, processors=processors)
-        predictor = self._models.predictor(facts, machinery)
-        if not facts.is_kernel:
-            side = tile_size(facts.radius)
-            tiles = [np.zeros((facts.bands, side, side), np.float32)] * machinery.threads
-            with ThreadPoolExecutor(machinery.threads) as pool:
-                for _ in range(2):  # the first time compiles, the second one fills each stream
-                    list(pool.map(predictor.predict, tiles))
+        predictor = self._predictor(facts, machinery)
+        with ThreadPoolExecutor(machinery.threads) as pool:  # the first tile of a thread is slow
+            list(pool.map(predictor.predict, [_empty_tile(facts)] * 2 * machinery.threads))
         return answer_event(request, model=facts.name, seconds=_since(begun))
 
     def info(self, request: Info) -> Event:
@@ -125,6 +123,18 @@ class Previews:
         """Let everything go."""
         self._sources.close()
 
+    def _predictor(self, facts: ModelFacts, machinery: Machinery) -> Predictor:
+        """Return a model that has seen a tile.
+
+        That compiles its network, and in one thread: OpenVINO 2026.4 sets up its types in the
+        first call of a process, and two at once may wait for each other without end.
+        """
+        predictor = self._models.predictor(facts, machinery)
+        if not any(met is predictor for met in self._met):
+            predictor.predict(_empty_tile(facts))
+            self._met.append(predictor)
+        return predictor
+
     def _check_size(self, plan: FilePlan, view: View) -> None:
         """Refuse more pixels than a preview is to take."""
         (height, width), bands = view.source.shape, len(plan.indexes)
@@ -137,6 +147,11 @@ class Previews:
             f"a preview takes at most {self._max_mpx:g} million.",
             hint=f"Zoom in, to {side} x {side} source pixels or less.",
         )
+
+
+def _empty_tile(facts: ModelFacts) -> NDArray[np.float32]:
+    side = tile_size(facts.radius)
+    return np.zeros((facts.bands, side, side), np.float32)
 
 
 def _stored(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fault_runs import APPEND, BLOCKS, GTIFF, ZARR, Nursery, Place, Undisturbed, files_in, make_scene
+from fault_runs import APPEND, ZARR, Nursery, Place, Undisturbed, files_in, make_scene, parts
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +31,7 @@ def undisturbed(nursery, tmp_path_factory):
             output = folder / way.output
             run = nursery.start(
                 *("upscale", source, output, *way.options),
-                blocks=BLOCKS,
+                blocks={"pixels": way.side},
                 calls={"folder": str(folder), "told": str(told)},
             )
             assert run.wait().status == 0
@@ -53,10 +53,38 @@ def place(nursery, source, undisturbed, tmp_path):
     return place
 
 
+@pytest.fixture(scope="session")
+def dask_scheduler():
+    """Start a Dask scheduler without workers."""
+    pytest.importorskip("distributed", reason="needs geosr[distributed]")
+    from cluster_processes import scheduler
+
+    with scheduler() as running:
+        yield running.address
+
+
+@pytest.fixture(scope="session")
+def two_workers(nursery, dask_scheduler):
+    """Return the way of two workers that nothing happens to."""
+    workers = [nursery.start_worker(dask_scheduler) for _ in range(2)]
+    yield parts(dask_scheduler)
+    for worker in workers:
+        worker.send("SIGKILL")
+        worker.wait()
+
+
 @pytest.fixture(params=["append", "zarr"])
 def way(request):
-    """Return one way after the other in which an output can be taken up again."""
-    return {"append": APPEND, "zarr": ZARR, "gtiff": GTIFF}[request.param]
+    """Return the ways in which one process stores an output that can be taken up again."""
+    return {"append": APPEND, "zarr": ZARR}[request.param]
+
+
+@pytest.fixture(params=["append", "zarr", "parts"])
+def any_way(request):
+    """Return all ways in which an output is stored that can be taken up again."""
+    if request.param == "parts":
+        return request.getfixturevalue("two_workers")
+    return {"append": APPEND, "zarr": ZARR}[request.param]
 
 
 @pytest.fixture

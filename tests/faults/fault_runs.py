@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,8 @@ ROOT = Path(geosr.__file__).parent.parent
 HERE = Path(__file__).parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
 
-BLOCKS = {"pixels": 512}
-"""Six blocks of at most 512 x 512 output pixels, where a raster so small would be one."""
-
 NUM_BLOCKS = 6
+"""Of at most 512 x 512 output pixels; a raster so small would else be one block."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +38,28 @@ class Way:
         Name of the output.
     options
         What chooses it.
+    side
+        How many output pixels a block has at most, per side.
     """
 
     name: str
     output: str
     options: tuple[str, ...]
+    side: int = 512
 
 
+_COG = ("-m", "nearest", "--format", "cog", "--co", "BLOCKSIZE=128")
 _HERE = ("-m", "nearest", "--threads", "1")
-APPEND = Way("append", "out.tif", (*_HERE, "--format", "cog", "--co", "BLOCKSIZE=128"))
+APPEND = Way("append", "out.tif", (*_COG, "--threads", "1"))
 ZARR = Way("zarr", "out.zarr", (*_HERE, "--format", "zarr"))
+NETWORK = Way("network", "out.tif", ("--precision", "float32", "--threads", "1"))
+LARGE_NETWORK = replace(NETWORK, side=2048)
 GTIFF = Way("gtiff", "out.tif", (*_HERE, "--format", "gtiff", "--co", "PROFILE=GeoTIFF"))
+
+
+def parts(address):
+    """Return the way of `APPEND` with the workers of a Dask scheduler."""
+    return Way("parts", "out.tif", (*_COG, "--scheduler", address))
 
 
 @dataclass(frozen=True)
@@ -106,11 +115,19 @@ class Nursery:
 
     def start(self, *args, **faults):
         """Start ``geosr ARGS``, with faults of `injected`."""
+        return self._start("geosr", (*args, "--progress", "json"), faults)
+
+    def start_worker(self, address, **faults):
+        """Start a Dask worker, with faults of `injected`."""
+        options = ("--no-nanny", "--no-dashboard", "--nthreads", "1", "--memory-limit", "0")
+        return self._start("dask worker", (address, *options), faults)
+
+    def _start(self, program, args, faults):
         folder = self._folder / f"run-{self._runs}"
         self._runs += 1
-        folder.mkdir(mode=0o777)
-        args = [*map(str, args), "--progress", "json"]
-        pid = self.ask("start", args=args, faults=faults, folder=str(folder))
+        folder.mkdir()
+        args = list(map(str, args))
+        pid = self.ask("start", program=program, args=args, faults=faults, folder=str(folder))
         return Run(self, pid, folder)
 
     def ask(self, do, **request):
@@ -212,7 +229,7 @@ class Place:
     def start(self, *options, **faults):
         """Start the one command that makes the output."""
         command = ("upscale", self.source, self.output, *self.way.options, *options)
-        return self.nursery.start(*command, **{"blocks": BLOCKS, **faults})
+        return self.nursery.start(*command, blocks={"pixels": self.way.side}, **faults)
 
     def run(self, *options, **faults):
         """Run the one command that makes the output."""

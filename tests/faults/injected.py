@@ -5,15 +5,18 @@ Nothing here is in the package: a forked child changes its own copy of Python's 
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
 import random
 import resource
 import signal
+import struct
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from functools import partial, wraps
 from pathlib import Path
 
@@ -133,8 +136,9 @@ def blocks(pixels):
 def failing(stage, at, times=1, raising="memory"):
     """Have some calls of a stage fail: number ``at``, from 0, and those after it.
 
-    ``stage`` is ``read``, ``predict``, ``encode`` or ``commit``. ``raising`` is ``memory``, or
-    for ``predict`` ``nan``: it returns a picture with a NaN in it.
+    ``stage`` is ``read``, ``predict``, ``encode`` or ``commit``. ``raising`` is ``memory``;
+    ``scarce``: it gets 40 MB and no more; for ``predict`` also ``nan``: it returns a picture with
+    a NaN in it.
     """
     lock, calls = threading.Lock(), [0]
 
@@ -147,6 +151,11 @@ def failing(stage, at, times=1, raising="memory"):
             fails = at <= number < at + times
             if fails and raising == "memory":
                 raise MemoryError
+            if fails and raising == "scarce":
+                function(args[0], args[1][:, :64, :64])  # loads what it needs besides
+                with _little_memory(40 << 20):
+                    function(*args, **kwargs)
+                raise AssertionError("40 MB were enough")
             result = function(*args, **kwargs)
             if fails and raising == "nan":
                 result[0, 0, result.shape[2] // 2, 0] = float("nan")
@@ -156,6 +165,19 @@ def failing(stage, at, times=1, raising="memory"):
 
     for owner, name in _stages()[stage]:
         setattr(owner, name, changed(getattr(owner, name)))
+
+
+@contextmanager
+def _little_memory(more):
+    """Let the process have so many more bytes of addresses, and no more."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    limit = pages * resource.getpagesize() + more
+    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def source(path, at, do, size=None, other=None):
@@ -198,11 +220,20 @@ def limit(what, size):
     resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (size, size))
 
 
-def user(number):
-    """Go on as another user, without root's rights."""
-    os.setgroups([])
-    os.setgid(number)
-    os.setuid(number)
+def unprivileged():
+    """Give up root's right to write where permissions forbid it; see capabilities(7).
+
+    Another user could not read Python's own files, where these are root's.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = struct.pack("=Ii", 0x20080522, 0)  # the version with 64 capabilities; this process
+    sets = ctypes.create_string_buffer(24)
+    for call, new in (("capget", None), ("capset", 0b111)):
+        if new is not None:  # effective, permitted and inheritable, the lower 32 first
+            words = [word & ~new for word in struct.unpack("=6I", sets.raw)[:3]]
+            struct.pack_into("=3I", sets, 0, *words)
+        if getattr(libc, call)(header, sets):
+            raise OSError(ctypes.get_errno(), f"{call} failed")
 
 
 def slow(seconds):
@@ -249,6 +280,6 @@ FAULTS = {
     "source": source,
     "clock": clock,
     "limit": limit,
-    "user": user,
+    "unprivileged": unprivileged,
     "slow": slow,
 }

@@ -1,4 +1,4 @@
-"""A warm process that forks runs of ``geosr``, each with the faults that are asked for.
+"""A warm process that forks runs of ``geosr`` and workers, each with the faults that are asked for.
 
 A fork costs milliseconds where a new process costs a second. Each line on standard input is a
 request in JSON and each on standard output its answer; `fault_runs.Nursery` is the other end.
@@ -6,10 +6,12 @@ request in JSON and each on standard output its answer; `fault_runs.Nursery` is 
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
 import sys
+from contextlib import suppress
 
 
 def serve():
@@ -30,7 +32,10 @@ def warm_up():
     import geosr.io.cog.sink
     import geosr.io.zarr.sink
     import rasterio
-    import zarr  # noqa: F401
+
+    for optional in ("distributed.cli.dask_worker", "zarr"):
+        with suppress(ImportError):
+            importlib.import_module(optional)
 
     with rasterio.Env():
         pass
@@ -39,19 +44,19 @@ def warm_up():
         raise SystemExit(f"{threads} threads are there: it is too late to fork.")
 
 
-def start(args, faults, folder):
-    """Fork a run of ``geosr ARGS`` whose output goes to files in ``folder``."""
+def start(program, args, faults, folder):
+    """Fork a run of a program with ``args``; its output goes to files in ``folder``."""
     pid = os.fork()
     if pid:
         return pid
     status = 70
     try:
-        status = _run(args, faults, folder)
+        status = _run(program, args, faults, folder)
     finally:
         os._exit(status)
 
 
-def _run(args, faults, folder):
+def _run(program, args, faults, folder):
     os.setpgid(0, 0)
     os.chdir(folder)
     ends = os.pipe()
@@ -64,11 +69,10 @@ def _run(args, faults, folder):
     sys.stderr = open(2, "w", closefd=False)
     from injected import inject
 
-    from geosr.cli.main import geosr
-
+    module, command = PROGRAMS[program]
     inject(faults)
     try:
-        geosr.main(args=args, prog_name="geosr")
+        getattr(importlib.import_module(module), command).main(args=args, prog_name=program)
     except SystemExit as end:
         return end.code or 0
     finally:
@@ -89,6 +93,10 @@ def send(pid, name):
     return None
 
 
+PROGRAMS = {
+    "geosr": ("geosr.cli.main", "geosr"),
+    "dask worker": ("distributed.cli.dask_worker", "main"),
+}
 WAYS = {"start": start, "wait": wait, "send": send}
 
 if __name__ == "__main__":

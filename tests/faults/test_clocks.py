@@ -7,33 +7,33 @@ import os
 import time
 
 
-def test_the_clock_jumps_in_a_run(place, row, way):
-    jumpy = place(way)
+def test_the_clock_jumps_in_a_run(place, row, any_way):
+    jumpy = place(any_way)
     ended = jumpy.run(clock={"seed": 1, "hours": 30})
     jumpy.check_finished(ended)
     check_progress(ended)
-    row(f"clock jumps by hours in a run ({way.name})", "no difference", jumpy)
+    row(f"clock jumps by hours in a run ({any_way.name})", "no difference", jumpy)
 
 
-def test_the_clock_jumps_between_runs(place, row, way):
-    jumpy = place(way)
+def test_the_clock_jumps_between_runs(place, row, any_way):
+    jumpy = place(any_way)
     at = len(jumpy.wanted.calls) // 3
     assert jumpy.run(calls=jumpy.calls(at), clock={"seed": 2, "hours": 100}).status == -9
     for path, hours in zip(jumpy.folder.iterdir(), (1000, -1000), strict=False):
         os.utime(path, (time.time() + 3600 * hours,) * 2)
     ended = jumpy.check_goes_on(clock={"seed": 3, "hours": 100})
     check_progress(ended)
-    row(f"clock jumps between runs ({way.name})", ended.news, jumpy)
+    row(f"clock jumps between runs ({any_way.name})", ended.news, jumpy)
 
 
-def test_a_source_from_the_future(nursery, place, way, tmp_path, source):
+def test_a_source_from_the_future(place, any_way, tmp_path, source):
     from dataclasses import replace
     import shutil
 
     future = tmp_path / "in.tif"
     shutil.copy2(source, future)
     os.utime(future, (time.time() + 1e7,) * 2)
-    early = replace(place(way), source=future)
+    early = replace(place(any_way), source=future)
     assert early.run(calls=early.calls(len(early.wanted.calls) // 3)).status == -9
     early.check_goes_on()
 

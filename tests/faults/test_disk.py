@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import shutil
 import subprocess
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-NOBODY = 65534
 AT_ONCE = 5
 
 
@@ -98,47 +94,27 @@ def test_a_disk_that_was_full_before(place, way, small_disk):
     full.check_finished(full.run())
 
 
-@pytest.fixture
-def weak(place, way, source):
-    """Return a place that is another user's, and the fault that makes a run his.
-
-    Root may write to any folder. Whoever is not root runs the tests as himself.
-    """
-    base = Path(tempfile.mkdtemp(prefix="geosr-faults-"))
-    folder = base / "out"
-    folder.mkdir()
-    base.chmod(0o755)
-    fault = {}
-    if os.geteuid() == 0:
-        os.chown(folder, NOBODY, NOBODY)
-        fault = {"user": {"number": NOBODY}}
-    readable = Path(shutil.copy2(source, base / "in.tif"))
-    yield replace(place(way), source=readable, folder=folder), fault
-    folder.chmod(0o755)
-    shutil.rmtree(base)
-
-
-def test_a_folder_that_may_not_be_written_to(weak, row, way):
-    there, as_user = weak
+def test_a_folder_that_may_not_be_written_to(place, row, way):
+    there = place(way)
     there.folder.chmod(0o555)
-    ended = there.run(**as_user)
+    ended = there.run(unprivileged={})
     assert (ended.status, ended.error["code"]) == (1, "output.unwritable")
     assert "may not be written to" in ended.error["message"]
     assert list(there.folder.iterdir()) == []
     there.folder.chmod(0o755)
-    there.check_finished(there.run(**as_user))
+    there.check_finished(there.run(unprivileged={}))
     row(f"read-only folder ({way.name})", ended.error["message"], there)
 
 
-def test_a_folder_that_becomes_read_only(weak, row, way):
+def test_a_folder_that_becomes_read_only(place, row, way):
     """The output cannot get its name then; once it can, that is what is left to do."""
-    there, as_user = weak
+    there = place(way)
     at = len(there.wanted.calls) // 3
-    ended = there.run(**as_user, calls=there.calls(at, "protect"))
+    ended = there.run(unprivileged={}, calls=there.calls(at, "protect"))
     assert (ended.status, ended.error["code"]) == (1, "output.unwritable")
     assert "Permission denied" in ended.error["message"]
     assert "kept" in ended.error["hint"]
     assert not there.check_unfinished()
     there.folder.chmod(0o755)
-    there.check_goes_on(**as_user)
+    there.check_goes_on(unprivileged={})
     row(f"folder becomes read-only ({way.name})", ended.error["message"], there)

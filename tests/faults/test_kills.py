@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from fault_runs import APPEND, GTIFF, checksums
+from fault_runs import APPEND, GTIFF, NETWORK, checksums
 
 POINTS = 50
 AT_ONCE = 5
@@ -31,18 +31,18 @@ def kill_and_run_again(places, moments):
     return went_on
 
 
-def test_fifty_kills(place, row, way):
-    places = [place(way, str(number)) for number in range(POINTS)]
-    moments = random.Random(way.name).sample(places[0].wanted.moments, POINTS)
+def test_fifty_kills(place, row, any_way):
+    places = [place(any_way, str(number)) for number in range(POINTS)]
+    moments = random.Random(any_way.name).sample(places[0].wanted.moments, POINTS)
     went_on = kill_and_run_again(places, moments)
     assert went_on > POINTS / 3
-    row(f"kill -9 at {POINTS} moments ({way.name})", f"{went_on} of them went on", *places)
+    row(f"kill -9 at {POINTS} moments ({any_way.name})", f"{went_on} of them went on", *places)
 
 
-def test_kills_in_a_row(place, row, way):
+def test_kills_in_a_row(place, row, any_way):
     """Killed, taken up and killed again, until it is done."""
     rng = random.Random(7)
-    chains = [place(way, str(number)) for number in range(4)]
+    chains = [place(any_way, str(number)) for number in range(4)]
     kills, calls = 0, len(chains[0].wanted.calls)
     for chain in chains:
         ended, was_there = None, False
@@ -53,7 +53,14 @@ def test_kills_in_a_row(place, row, way):
             assert kills < 100
         chain.check_finished(ended, was_there=was_there)
     assert kills >= 2 * len(chains)
-    row(f"kill -9 again and again ({way.name})", f"{kills} kills, {len(chains)} files", *chains)
+    row(f"kill -9 again and again ({any_way.name})", f"{kills} kills, {len(chains)} files", *chains)
+
+
+def test_kills_with_a_network(place, row):
+    places = [place(NETWORK, str(number)) for number in range(3)]
+    moments = places[0].wanted.moments[15:24:3]
+    assert kill_and_run_again(places, moments) == len(places)
+    row(f"kill -9 at {len(places)} moments (append, geosr-lite)", "all went on", *places)
 
 
 def test_a_plain_geotiff_starts_anew(place, row):

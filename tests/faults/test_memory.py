@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
+from fault_runs import LARGE_NETWORK
+
+from geosr.core.catalog import WEIGHTS_DIR, find_model
+from geosr.runtimes.openvino import OpenVinoNetwork
 
 
 def test_a_tile_that_does_not_fit_is_halved(place, row, way):
@@ -42,3 +49,56 @@ def test_nan_from_the_network(place, row, way):
     assert "blocks are kept" in ended.error["hint"]
     mad.check_goes_on()
     row(f"NaN from the network ({way.name})", ended.error["message"], mad)
+
+
+def test_a_network_that_gets_too_little(place, row):
+    """OpenVINO itself runs out: its tile of 712 pixels takes some 200 MB."""
+    tight = place(LARGE_NETWORK)
+    scarce = {"stage": "predict", "at": 0, "raising": "scarce"}
+    tight.check_finished(tight.run("--tile-size", "712", failing=scarce))
+    row("OpenVINO has no memory for a tile (append)", "its quarters fit", tight)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Exception from src/core/src/runtime/allocator.cpp:79:\nstd::bad_alloc\n\n\n",
+        "Check 'ptr' failed at src/plugins/intel_cpu/src/cpu_memory.cpp:257:\n"
+        "Failed to allocate 1133262080 bytes of memory\n\n\n",
+    ],
+)
+def test_openvino_errors_are_told_apart(monkeypatch, said):
+    facts = find_model("geosr-lite", 2)
+    path = WEIGHTS_DIR / facts.files["onnx"]
+    network = OpenVinoNetwork(path, cut=None, precision="float32", threads=1)
+
+    def fail(shape):
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(network, "_compile", fail)
+    x = np.zeros((1, 16, 16, 1), "float32")
+    with pytest.raises(MemoryError, match="alloc"):
+        network(x)
+    said = "Exception from src/inference/src/cpp/core.cpp:117:\nThe shapes do not fit.\n"
+    with pytest.raises(RuntimeError, match="do not fit"):
+        network(x)
+    monkeypatch.undo()
+    assert network(x).shape == (1, 32, 32, 1)
+
+
+def test_tensorflow_errors_are_told_apart(monkeypatch):
+    tf = pytest.importorskip("tensorflow", reason="needs geosr[tensorflow]")
+    from geosr.runtimes.tensorflow import TensorFlowNetwork
+
+    network = TensorFlowNetwork(SimpleNamespace(), device="cpu", precision="float32")
+    for error, wanted in (
+        (tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"), MemoryError),
+        (tf.errors.InvalidArgumentError(None, None, "Bad shape"), tf.errors.InvalidArgumentError),
+    ):
+
+        def fail(x, error=error):
+            raise error
+
+        monkeypatch.setattr(network, "_function", lambda shape, fail=fail: fail)
+        with pytest.raises(wanted):
+            network(np.zeros((1, 8, 8, 1), "float32"))

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+import rasterio
 from fault_runs import NUM_BLOCKS, make_scene
 
 
@@ -66,24 +67,30 @@ def test_a_source_replaced_between_runs(place, source, other, row, way, tmp_path
     row(f"source replaced between runs ({way.name})", ended.news, there)
 
 
-def test_a_source_renamed_over_in_mid_run(place, source, other, row, way, tmp_path):
-    """The run has the old file open, and makes what it began to make."""
-    path = shutil.copy2(source, tmp_path / "in.tif")
-    new = shutil.copy2(other, tmp_path / "new.tif")
+@pytest.mark.parametrize("do", ["rewrite", "replace"])
+def test_a_source_changed_in_mid_run(
+    place, source, other, row, way, tmp_path, undisturbed, do
+):
+    """Half of the output could be of one source and half of the other: that is no result."""
+    path, new = shutil.copy2(source, tmp_path / "in.tif"), shutil.copy2(other, tmp_path / "new.tif")
     there = replace(place(way), source=path)
-    change = {"path": str(path), "at": 3, "do": "replace", "other": str(new)}
-    there.check_finished(there.run(source=change))
-    row(f"source renamed over in mid-run ({way.name})", "the old one's result", there)
-
-
-def test_a_source_rewritten_in_mid_run(place, source, other, row, way, tmp_path, undisturbed):
-    """Half of the output would be of one source and half of the other: that is no result."""
-    path = shutil.copy2(source, tmp_path / "in.tif")
-    there = replace(place(way), source=path)
-    change = {"path": str(path), "at": NUM_BLOCKS // 2, "do": "rewrite", "other": str(other)}
+    change = {"path": str(path), "at": NUM_BLOCKS // 2, "do": do, "other": str(new)}
     ended = there.run(source=change)
     assert (ended.status, ended.error["code"]) == (1, "input.changed")
     assert list(there.folder.iterdir()) == []
     there = replace(there, wanted=undisturbed(other, way))
     there.check_finished(there.run())
-    row(f"source rewritten in mid-run ({way.name})", ended.error["message"], there)
+    row(f"source changed in mid-run ({way.name}, {do})", ended.error["message"], there)
+
+
+def test_statistics_of_the_source_may_come_and_change(place, source, way, tmp_path):
+    """A viewer has GDAL compute them, and keep them beside the source."""
+    path = shutil.copy2(source, tmp_path / "in.tif")
+    beside = tmp_path / "in.tif.aux.xml"
+    beside.write_text("<PAMDataset/>")
+    with rasterio.open(path) as src:
+        assert str(beside) in src.files
+    there = replace(place(way), source=path)
+    assert there.run(calls=there.calls(len(there.wanted.calls) // 3)).status == -9
+    beside.write_text("<PAMDataset><Metadata/></PAMDataset>")
+    there.check_goes_on()

@@ -27,41 +27,41 @@ def stopped(place, how, at, *options, **more):
     return ended.error
 
 
-def test_a_stopped_run_goes_on(place, row, way, how):
-    stops = place(way)
+def test_a_stopped_run_goes_on(place, row, any_way, how):
+    stops = place(any_way)
     third = len(stops.wanted.calls) // 3
     said = stopped(stops, how, third)
-    assert stops.left == [f"{way.output}.part", f"{way.output}.part.journal"]
+    assert stops.left == [f"{any_way.output}.part", f"{any_way.output}.part.journal"]
     assert "blocks are kept" in said["message"]
     assert not stops.check_unfinished()
     again = stops.check_goes_on(*STOPS[how][1])
-    row(f"{how} ({way.name})", f"{said['message']} {again.news}", stops)
+    row(f"{how} ({any_way.name})", f"{said['message']} {again.news}", stops)
 
 
-def test_without_resume_nothing_stays(place, row, way, how):
-    stops = place(way)
+def test_without_resume_nothing_stays(place, row, any_way, how):
+    stops = place(any_way)
     said = stopped(stops, how, len(stops.wanted.calls) // 3, "--no-resume")
     assert "kept" not in said["message"] + said["hint"]
     assert list(stops.folder.iterdir()) == []
     stops.check_finished(stops.run("--no-resume"))
-    row(f"{how} with --no-resume ({way.name})", said["message"], stops)
+    row(f"{how} with --no-resume ({any_way.name})", said["message"], stops)
 
 
-def test_before_the_first_block_nothing_stays(place, way, how):
-    stops = place(way)
+def test_before_the_first_block_nothing_stays(place, any_way, how):
+    stops = place(any_way)
     stopped(stops, how, 2)
     assert list(stops.folder.iterdir()) == []
 
 
-def test_while_it_is_finished(place, row, way):
+def test_while_it_is_finished(place, row, any_way):
     """All blocks are there; the run is interrupted as it waits for the disk, and goes on later."""
-    stops = place(way)
+    stops = place(any_way)
     last = max(n for n, name in enumerate(stops.wanted.calls) if name in ("replace", "rename"))
     said = stopped(stops, "SIGTERM", last - 1, waits=5)
-    assert stops.left == [f"{way.output}.part", f"{way.output}.part.journal"]
+    assert stops.left == [f"{any_way.output}.part", f"{any_way.output}.part.journal"]
     stops.check_unfinished()
     stops.check_goes_on()
-    row(f"SIGTERM while the file is finished ({way.name})", said["message"], stops)
+    row(f"SIGTERM while the file is finished ({any_way.name})", said["message"], stops)
 
 
 def test_a_plain_geotiff_leaves_nothing(place, how):

@@ -20,8 +20,8 @@ def check_refused(place, *options):
     return ended.error["message"]
 
 
-def test_the_second_run_refuses(place, row, way):
-    twice = place(way)
+def test_the_second_run_refuses(place, row, any_way):
+    twice = place(any_way)
     first = paused(twice)
     said = check_refused(twice)
     check_refused(twice, "--overwrite")
@@ -29,33 +29,33 @@ def test_the_second_run_refuses(place, row, way):
     assert f"process {first.pid}" in said
     first.send("SIGCONT")
     twice.check_finished(first.wait())
-    row(f"two runs at once ({way.name})", said.replace(str(first.pid), "PID"), twice)
+    row(f"two runs at once ({any_way.name})", said.replace(str(first.pid), "PID"), twice)
 
 
-def test_the_second_run_takes_over_from_a_killed_one(place, row, way):
-    twice = place(way)
+def test_the_second_run_takes_over_from_a_killed_one(place, row, any_way):
+    twice = place(any_way)
     first = paused(twice)
     check_refused(twice)
     first.send("SIGKILL")
     first.send("SIGCONT")
     assert first.wait().status == -9
     ended = twice.check_goes_on()
-    row(f"the first of two is killed ({way.name})", ended.news, twice)
+    row(f"the first of two is killed ({any_way.name})", ended.news, twice)
 
 
-def test_a_run_that_is_first_past_the_post_stays(place, row, way):
+def test_a_run_that_is_first_past_the_post_stays(place, row, any_way):
     """The output appears, from elsewhere, while a run is at work: it is not replaced."""
-    late = place(way)
+    late = place(any_way)
     run = paused(late)
-    if way.name == "zarr":
+    if any_way.name == "zarr":
         late.output.mkdir()
-    late.output.joinpath("zarr.json" if way.name == "zarr" else "").write_bytes(b"another's")
+    late.output.joinpath("zarr.json" if any_way.name == "zarr" else "").write_bytes(b"another's")
     run.send("SIGCONT")
     ended = run.wait()
     assert (ended.status, ended.error["code"]) == (1, "output.exists")
-    mine = late.output / "zarr.json" if way.name == "zarr" else late.output
+    mine = late.output / "zarr.json" if any_way.name == "zarr" else late.output
     assert mine.read_bytes() == b"another's"
     again = late.run("--overwrite")
     late.check_finished(again)
     assert "earlier run" in again.news
-    row(f"the output appears meanwhile ({way.name})", ended.error["message"], late)
+    row(f"the output appears meanwhile ({any_way.name})", ended.error["message"], late)

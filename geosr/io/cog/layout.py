@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from geosr.core.errors import PlanError
 from geosr.core.geometry import Window
 from geosr.core.plan import BlockPlan
 
@@ -97,18 +98,27 @@ def cog_layout(
     """Return the layout of a file of ``shape`` that is written in ``blocks``.
 
     Overviews follow until one fits into a tile.
+
+    Raises
+    ------
+    PlanError
+        If a tile would lie in several blocks.
     """
     shapes = [shape]
     while overviews and (shapes[-1][0] > tile[0] or shapes[-1][1] > tile[1]):
         height, width = shapes[-1]
         shapes.append((-(-height // 2), -(-width // 2)))
-    first = next(blocks.blocks()).output
-    in_block = 1
+    block = next(blocks.blocks()).output.shape  # all others start at multiples of it
+    in_block = 0
     while in_block < len(shapes) and all(
-        first.shape[axis] == shape[axis] or first.shape[axis] % (tile[axis] << in_block) == 0
-        for axis in (0, 1)
+        block[axis] == shape[axis] or block[axis] % (tile[axis] << in_block) == 0 for axis in (0, 1)
     ):
         in_block += 1
+    if in_block == 0:
+        raise PlanError(
+            "Blocks of {} x {} pixels hold no whole tiles of {} x {}.".format(*block, *tile),
+            hint="Use other tiles: --co BLOCKSIZE=128, or --format gtiff.",
+        )
     return CogLayout(tuple(Level(s, tile, planes) for s in shapes), in_block, has_mask)
 
 

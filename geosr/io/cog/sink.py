@@ -86,6 +86,7 @@ class CogSink:
         self._stack.enter_context(rasterio.Env(GDAL_CACHEMAX=self._output.cache_bytes))
         try:
             with write_errors(self._output):
+                check_absent(self._output)  # another run may have finished it just now
                 self._template = make_template(self._output, self._codec)
                 self._start = self._end = len(self._header())
                 flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
@@ -94,7 +95,7 @@ class CogSink:
                     self._claim.restart(self._output.identity)
                 self._fd = os.open(self._part, flags, 0o666)
                 # What came behind the last block that counts, a header perhaps, is cut off.
-                os.ftruncate(self._fd, self._end if self._stored else 0)
+                os.ftruncate(self._fd, self._end)
                 self._put(bytes(16), 0)
         except BaseException:
             self._close(keep=len(self._claim.records) > 1)  # what an earlier run has left

@@ -90,29 +90,18 @@ class ZarrSink:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        keep = self._output.resume and self._stored > 0
-        keep = keep and not isinstance(error, InputChangedError)
-        if error is not None:
-            kept = f"{self._stored} of {self._output.blocks.num_blocks} blocks are kept in "
-            kept += f"{self._part}, and the same command goes on."
-            self._close(keep=keep)
-            if keep and isinstance(error, CancelledError):
-                raise CancelledError(f"Stopped; {kept}") from error
-            if keep and isinstance(error, GeosrError):
-                error.hint = f"{error.hint} {kept}".strip()
+        if error is None:
+            try:
+                with write_errors(self._output):
+                    self._finish()
+            except BaseException as failure:
+                self._give_up(failure)
+                raise
+            self._stack.close()
             return
-        try:
-            with write_errors(self._output):
-                check_absent(self._output)
-                for key, data in self._metadata.items():
-                    _write(self._part / key, data)
-                put_store_in_place(self._output)
-                sweep(self._output.path)
-                self._claim.remove()
-        except BaseException:
-            self._close(keep=keep)
-            raise
-        self._stack.close()
+        kept = self._give_up(error)
+        if kept and isinstance(error, CancelledError):
+            raise CancelledError(f"Stopped; {kept}") from error
 
     def encode(
         self, block: Block, values: NDArray[np.generic], valid: NDArray[np.bool_] | None
@@ -184,6 +173,29 @@ class ZarrSink:
 
     def _paths(self, block: Block) -> list[Path]:
         return [self._part / key for key in self._encoder.layout.keys(block)]
+
+    def _finish(self) -> None:
+        """Add the metadata, and give the store its name."""
+        check_absent(self._output)
+        for key, data in self._metadata.items():
+            _write(self._part / key, data)
+        put_store_in_place(self._output)
+        sweep(self._output.path)
+        self._claim.remove()
+
+    def _give_up(self, error: BaseException) -> str:
+        """Let the output go after an error; return what is kept of it, which its hint tells."""
+        keep = self._output.resume and self._stored > 0
+        keep = keep and not isinstance(error, InputChangedError)
+        self._close(keep=keep)
+        if not keep:
+            return ""
+        total = self._output.blocks.num_blocks
+        kept = f"{self._stored} of {total} blocks are kept in {self._part}, and the same command "
+        kept += "goes on."
+        if isinstance(error, GeosrError):
+            error.hint = f"{error.hint} {kept}".strip()
+        return kept
 
     def _close(self, *, keep: bool) -> None:
         try:
