@@ -8,7 +8,7 @@ from typing import get_type_hints
 import pytest
 
 from geosr.core.errors import OptionError
-from geosr.core.options import DTYPES, UpscaleKeywords, UpscaleOptions
+from geosr.core.options import DTYPES, FORMATS, UpscaleKeywords, UpscaleOptions
 
 
 def test_keywords_and_fields_are_alike():
@@ -19,7 +19,7 @@ def test_defaults_leave_the_choice_open():
     options = UpscaleOptions()
     for field in fields(options):
         value = getattr(options, field.name)
-        assert value in (None, (), {}, "auto", False, True, "geosr-lite"), field.name
+        assert value in (None, (), {}, "auto", False, True, "geosr-lite", "cog"), field.name
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,8 @@ def test_defaults_leave_the_choice_open():
         ({"precision": "float16"}, "float16"),
         ({"runtime": "onnx"}, "onnx"),
         ({"dtype": "complex64"}, "complex64"),
+        ({"format": "png"}, "png"),
+        ({"workers": 2, "scheduler": "tcp://127.0.0.1:8786"}, "scheduler"),
     ],
 )
 def test_nonsense_is_refused_with_a_hint(wrong, said):
@@ -50,3 +52,8 @@ def test_nonsense_is_refused_with_a_hint(wrong, said):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dtypes_are_taken(dtype):
     assert UpscaleOptions(dtype=dtype).dtype == dtype
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats_are_taken(name):
+    assert UpscaleOptions(format=name).format == name

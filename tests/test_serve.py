@@ -11,7 +11,7 @@ from serving import bounds_of, noise, working, write
 from geosr.core.catalog import shipped_models
 from geosr.core.errors import CancelledError
 from geosr.core.events import ThrottledSink
-from geosr.core.requests import Cancel, Info, Models, Ping, Preview, Quit
+from geosr.core.requests import Cancel, Info, Models, Ping, Preview, Quit, Warm
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,17 @@ def test_what_cannot_be_done_is_said_in_a_sentence(worker, src, name):
     assert (event["event"], event["id"], event["code"]) == ("error", name, code), event
     assert named in event["message"]
     assert event["hint"]
+
+
+def test_a_model_that_cannot_be_warmed_is_said(worker):
+    for options, code in (
+        ({"model": "sharp"}, "model.unknown"),
+        ({"model": "none.onnx"}, "model.unknown"),
+        ({"model": "bicubic", "model_range": (0.0, 1.0)}, "usage"),
+    ):
+        event = worker.ask(Warm(1, options=options))
+        assert (event["event"], event["code"]) == ("error", code), event
+    assert worker.ask(Warm(2, options={"model": "bicubic"}))["model"] == "bicubic-x2"
 
 
 def test_a_view_that_is_too_large_says_how_large_it_may_be(src, tmp_path):

@@ -209,6 +209,24 @@ def test_after_a_kill_the_next_worker_sweeps(large, temporary):
     assert left(temporary) == []
 
 
+def test_work_that_hangs_does_not_keep_the_process(temporary):
+    """As when a disk or a server does not answer."""
+    code = (
+        "import time\n"
+        "import geosr.serving\n"
+        "from geosr.serving import previews\n"
+        "geosr.serving.CLOSE_S = 0.3\n"
+        "previews.Previews.info = lambda self, request: time.sleep(100)\n"
+        "from geosr.cli.main import main\n"
+        "main()\n"
+    )
+    with serving(temporary, code=code) as served:
+        served.send(b'{"do": "info", "id": 1, "source": "x"}', b'{"do": "ping"}')
+        assert served.event()["event"] == "ping"
+        assert served.end() == (1, [], "")
+    assert left(temporary) == []
+
+
 def test_nothing_else_gets_to_standard_output(temporary):
     """What a library prints, or a child of it, goes to standard error."""
     code = (

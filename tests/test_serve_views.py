@@ -16,7 +16,9 @@ from serving import TRANSFORM, bounds_of, noise, replaced, working, write
 
 import geosr
 from geosr.core.requests import Preview, Warm
+from geosr.foreign import open_foreign
 from geosr.io.opening import open_raster
+from geosr.io.raster import RasterReader
 
 VIEWS = {
     "inside": (31, 40, 25, 22),
@@ -188,6 +190,22 @@ def test_networks_without_a_card_give_what_the_whole_run_gives(tmp_path, network
             assert said == (network == "pooled")
 
 
+def test_a_network_without_a_card_is_probed_once(tmp_path, monkeypatch):
+    networks = pytest.importorskip("foreign_networks", reason="making a network needs onnx")
+    probed = []
+    monkeypatch.setattr(
+        "geosr.loaded.open_foreign", lambda *a, **k: probed.append(a) or open_foreign(*a, **k)
+    )
+    model = str(networks.convolutions(tmp_path / "network.onnx"))
+    with working(tmp_path) as worker:
+        event = worker.ask(Warm(1, bands=2, options={"model": model}))
+        assert (event["event"], event["model"]) == ("warm", "network.onnx")
+        for name, size in (("a.tif", 40), ("b.tif", 50)):
+            src = write(tmp_path / name, noise((2, size, size)))
+            worker.preview(src, bounds_of(1, 1, 20, 20), model=model)
+    assert len(probed) == 1
+
+
 def test_control_points_move_with_the_view(tmp_path, worker):
     points = [
         GroundControlPoint(row, col, col * 10.0, -row * 10.0)
@@ -305,18 +323,36 @@ def test_a_source_that_was_changed_is_noticed(tmp_path, how):
                 assert (before["transform"], after["transform"][0]) == (None, 1.0)
 
 
-def test_a_source_that_changes_while_it_is_read_gives_no_preview(tmp_path, monkeypatch):
-    from geosr.io.raster import RasterReader
-
-    src = write(tmp_path / "in.tif", noise((1, 40, 50)))
+@pytest.fixture
+def touched(monkeypatch):
+    """Return a list of files that change whenever pixels are read."""
+    files = []
     real = RasterReader.read
 
     def read(self, window):
         values = real(self, window)
-        os.utime(src, ns=(1, 1))
+        for path in files:
+            os.utime(path, ns=(1, 1))
         return values
 
     monkeypatch.setattr(RasterReader, "read", read)
+    return files
+
+
+def test_statistics_may_be_written_meanwhile(tmp_path, touched):
+    """QGIS does so when it shows a raster for the first time."""
+    src = write(tmp_path / "in.tif", noise((1, 40, 50)))
+    statistics = tmp_path / "in.tif.aux.xml"
+    statistics.write_text("<PAMDataset/>")
+    touched.append(statistics)
+    with working(tmp_path) as worker:
+        for _ in range(2):
+            worker.preview(src, bounds_of(5, 6, 7, 8))
+
+
+def test_a_source_that_changes_while_it_is_read_gives_no_preview(tmp_path, touched):
+    src = write(tmp_path / "in.tif", noise((1, 40, 50)))
+    touched.append(src)
     with working(tmp_path) as worker:
         event = worker.ask(Preview(1, str(src), bounds_of(5, 6, 7, 8)))
         assert (event["event"], event["code"]) == ("error", "input.unreadable")

@@ -151,10 +151,7 @@ def read_message(line: Union[str, bytes]) -> Message:
             f"A request is no JSON: {error}.", hint="Send one JSON object in each line."
         ) from error
     if not isinstance(message, dict):
-        raise OptionError(
-            "A request is JSON, but no object.",
-            hint='Write it as {"id": 1, "do": "ping"}, for instance.',
-        )
+        raise OptionError("A request is JSON, but no object.", hint='Write {"do": "ping"}, say.')
     return message
 
 
@@ -280,7 +277,9 @@ OPTIONS: Dict[str, Callable[[Any], Any]] = {
 }
 """What a preview may be asked for besides its place, and what checks it."""
 
-WARM_OPTIONS = ("model", "upscale_factor", "device", "precision", "runtime", "threads")
+WARM_OPTIONS = (
+    "model", "upscale_factor", "device", "precision", "runtime", "threads", "model_range",
+)  # fmt: skip
 """What decides which model is loaded, and for what."""
 
 _FIELDS: Dict[str, Callable[[Any], Any]] = {

@@ -15,6 +15,8 @@ from geosr.core.errors import DeviceError, MissingDependencyError, ModelFileErro
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 
+_FIRST_USE = threading.Lock()
+
 _KEPT_SHAPES = 8
 """Shapes that a network stays compiled for: rasters of many sizes may come one after the other."""
 
@@ -190,6 +192,11 @@ def _openvino() -> Any:
         raise MissingDependencyError(
             "OpenVINO is not installed.", hint="pip install openvino"
         ) from error
+    with _FIRST_USE:
+        # Its bindings make tables of dtypes at their first use, each behind a lock of C++ that is
+        # held while they wait for Python's. Two threads that begin at once would wait for ever.
+        openvino.Type.f32.to_dtype()
+        openvino.Tensor(np.zeros(1, np.float32), shared_memory=True).data.sum()
     return openvino
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from geosr.api import describe_raster
 from geosr.core.answers import answer_event, preview_event
 from geosr.core.catalog import ModelFacts, find_model
-from geosr.core.errors import BoundsError
+from geosr.core.errors import BoundsError, OptionError
 from geosr.core.events import Event, EventSink, phase_event, progress_event
 from geosr.core.options import UpscaleOptions
 from geosr.core.requests import Info, Preview, Warm
@@ -49,7 +49,8 @@ class Previews:
 
     def __init__(self, folder: SessionFolder, *, max_mpx: float) -> None:
         self._folder, self._max_mpx = folder, max_mpx
-        self._models, self._sources = LoadedModels(), Sources()
+        self._models = LoadedModels()
+        self._sources = Sources(self._models)
         self._met: list[Predictor] = []
 
     def preview(
@@ -102,6 +103,11 @@ class Previews:
         if is_model_path(options.model):
             foreign = self._models.foreign(options, bands=request.bands, processors=processors)
             return answer_event(request, model=foreign.facts.name, seconds=_since(begun))
+        if options.model_range is not None:
+            raise OptionError(
+                f"A model range does not apply to {options.model}: it has a card.",
+                hint="Leave model_range out.",
+            )
         facts = find_model(options.model, options.upscale_factor)
         machinery = settle(facts, options, processors=processors)
         predictor = self._predictor(facts, machinery)
@@ -127,7 +133,7 @@ class Previews:
         """Return a model that has seen a tile.
 
         That compiles its network, and in one thread: OpenVINO 2026.4 sets up its types in the
-        first call of a process, and two at once may wait for each other without end.
+        first call of a process, and two calls at once may wait for each other without end.
         """
         predictor = self._models.predictor(facts, machinery)
         if not any(met is predictor for met in self._met):

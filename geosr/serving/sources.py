@@ -21,6 +21,7 @@ from geosr.core.plan import BlockPlan
 from geosr.file_plan import FilePlan
 from geosr.foreign import is_model_path
 from geosr.io.raster import RasterReader
+from geosr.loaded import LoadedModels
 from geosr.planning import plan_run
 
 KEPT = 8
@@ -32,6 +33,8 @@ CORE = 128
 Tiles are of one size for all previews by a model: a network is compiled for each size anew, which
 takes as long as a preview. Small tiles fit a view of any size well, and are soon cancelled.
 """
+
+_STATISTICS = ".aux.xml"  # written by viewers while they show a raster; it may hold more
 
 State = tuple[tuple[str, int, int, int], ...]
 
@@ -68,14 +71,14 @@ class OpenSource:
         Of the whole raster.
     files
         State of the files behind both; empty if they are not all on this machine.
-    folders
-        State of the files' folders.
+    around
+        State of what lies around them: their folders, and the files of statistics.
     """
 
     plan: FilePlan
     reader: OpenReader
     files: State
-    folders: State
+    around: State
 
     def is_current(self) -> bool:
         """Return whether the files are all here, and as they were when they were opened.
@@ -83,7 +86,7 @@ class OpenSource:
         A file that is new beside the raster, such as one with its place or its mask, shows in
         the folder's own state.
         """
-        return bool(self.files) and _is_still(self.files) and _is_still(self.folders)
+        return bool(self.files) and _is_still(self.files) and _is_still(self.around)
 
     def check_unchanged(self) -> None:
         """Refuse pixels of two states of a file.
@@ -101,9 +104,16 @@ class OpenSource:
 
 
 class Sources:
-    """Opens rasters and plans their runs; to be used from one thread."""
+    """Opens rasters and plans their runs; to be used from one thread.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    models
+        Those loaded already.
+    """
+
+    def __init__(self, models: LoadedModels) -> None:
+        self._models = models
         self._kept: OrderedDict[tuple[str, str], OpenSource] = OrderedDict()
         self._thread = ThreadPoolExecutor(1, "geosr-source")
 
@@ -138,13 +148,15 @@ class Sources:
 
     def _new(self, path: str, options: UpscaleOptions) -> OpenSource:
         first = replace(options, tile_size=options.tile_size or _known_tile_size(options))
-        plan = plan_run(path, first, processors=os.cpu_count() or 1)
+        plan = plan_run(path, first, processors=os.cpu_count() or 1, models=self._models)
         if options.tile_size is None:
             plan = replace(plan, blocks=_in_small_tiles(plan))
-        files = _local_files(plan, options.model)
-        folders = sorted({os.path.dirname(os.path.abspath(name)) for name in files})
+        names = _local_files(plan, options.model)
+        around = sorted({os.path.dirname(os.path.abspath(name)) for name in names})
+        around += [name for name in names if name.endswith(_STATISTICS)]
+        files = _state(name for name in names if name not in around)
         reader = RasterReader(plan.source, plan.indexes, plan.window)
-        return OpenSource(plan, OpenReader(reader, self._thread), _state(files), _state(folders))
+        return OpenSource(plan, OpenReader(reader, self._thread), files, _state(around))
 
     def _keep(self, key: tuple[str, str], source: OpenSource) -> None:
         self._kept[key] = source

@@ -6,6 +6,7 @@ request in JSON and each on standard output its answer; `fault_runs.Nursery` is 
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -57,7 +58,7 @@ def start(program, args, faults, folder):
 
 
 def _run(program, args, faults, folder):
-    os.setpgid(0, 0)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: none outlives the tests
     os.chdir(folder)
     ends = os.pipe()
     os.dup2(ends[0], 0)
