@@ -7,11 +7,12 @@ a request to reading its answer, the preview's GeoTIFF written by then. *Ready* 
 the process to its first line. *First* is the first preview, which loads rasterio, the model and
 OpenVINO and compiles the network; *after warm* is the first one of a worker that was asked to
 warm the model before. *Warm* is the median of the views that follow, each elsewhere in the
-raster and of another size, within 10 % of the one named; *worst* is the slowest of them.
-*Network* is the share of the warm time that all cores spent in the network.
+raster and of another size, within 10 % of the one named; *best* and *worst* are the quickest and
+the slowest of them. *Network* is the share of the warm time that all cores spent in the network,
+and *load* what the system says of the last minute: other work on the same cores shows in it.
 
 The second table has warm views again, with tiles cut to fit each view: the network is compiled
-for each new size, which is why previews have tiles of one size.
+(and the run planned) for each new size, which is why previews have tiles of one size.
 """
 
 from __future__ import annotations
@@ -117,8 +118,8 @@ def row(source: Path, model: str, factor: int, bands: int, side: int, count: int
         ready = worker.ready
     cells = [
         bands, f"{model} x{factor}", side, side * factor, f"{ready:.2f}", f"{first:.2f}",
-        f"{after_warm:.2f}", f"**{statistics.median(times):.2f}**", f"{max(times):.2f}",
-        f"{statistics.median(shares):.0%}",
+        f"{after_warm:.2f}", f"**{statistics.median(times):.2f}**", f"{min(times):.2f}",
+        f"{max(times):.2f}", f"{statistics.median(shares):.0%}", f"{os.getloadavg()[0]:.1f}",
     ]  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"
 
@@ -150,11 +151,11 @@ def main() -> None:
     args = parser.parse_args()
     lines = [
         f"{SIDE} x {SIDE} x 4 uint16, DEFLATE in tiles of 512; {os.cpu_count()} processors "
-        f"({platform.machine()}), load {os.getloadavg()[0]:.1f} at the start.",
+        f"({platform.machine()}).",
         "",
         "| bands | model | view, source px | output px | ready s | first s | after warm s | "
-        "warm s | worst s | network |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "warm s | best s | worst s | network | load |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     print("\n".join(lines), flush=True)
     with tempfile.TemporaryDirectory() as folder:

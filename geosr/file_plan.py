@@ -16,8 +16,11 @@ from geosr.io.facts import RasterFacts
 from geosr.io.profile import OutputProfile
 from geosr.predictors import Machinery
 
-BLOCKS_IN_FLIGHT = 5
-"""Blocks in memory at once: one read ahead, two predicted, two written."""
+BLOCKS_READ = 5
+"""Sources of blocks in memory at once: two read ahead, two predicted, one encoded."""
+
+BLOCKS_MADE = 3
+"""Outputs of blocks in memory at once: two predicted, one encoded."""
 
 BASE_BYTES = 250 << 20
 """What Python, GDAL and a runtime take before the first pixel."""
@@ -85,12 +88,13 @@ class FilePlan:
         first = next(self.blocks.blocks()).output  # no other block is larger
         pixels = first.height * first.width * self.output.count
         kept = itemsize if self.model.exact and not self.work.resampler else 4
-        block = int(pixels * (kept + 12 / self.model.upscale_factor**2))
+        read = int(pixels / self.model.upscale_factor**2) * (itemsize + 6)  # and floats, and flags
         tile = self.blocks.tile_size**2
         tiles = tile * (NETWORK_BYTES if not self.model.is_kernel else 0)
         phases = tile * 16 * self.model.upscale_factor**2 * self.model.bands
-        in_flight = min(BLOCKS_IN_FLIGHT, self.blocks.num_blocks)
-        return BASE_BYTES + in_flight * block + self.machinery.threads * (tiles + phases)
+        many = self.blocks.num_blocks
+        blocks = min(BLOCKS_READ, many) * read + min(BLOCKS_MADE, many) * pixels * kept
+        return BASE_BYTES + blocks + self.machinery.threads * (tiles + phases)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain values."""

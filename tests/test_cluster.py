@@ -22,7 +22,7 @@ import dask
 import psutil
 from cluster_processes import client, plan_of, run_alone, run_shared, scheduler
 
-from geosr.cluster import ClusterError, Workers, open_workers, run_on_cluster
+from geosr.cluster import ClusterError, Workers, fitness, open_workers, run_on_cluster
 from geosr.cluster import run as cluster_run
 from geosr.cluster import worker as cluster_worker
 from geosr.cluster import workers as cluster_workers
@@ -249,7 +249,7 @@ def here(monkeypatch):
 
     def make(**keywords):
         options = UpscaleOptions(workers=2)
-        return Workers(HereClient(**keywords), options, cluster_worker.versions())
+        return Workers(HereClient(**keywords), options, fitness.versions())
 
     return make
 
@@ -474,7 +474,7 @@ def test_a_scheduler_without_workers_and_then_a_lost_one(source, tmp_path, expec
             run_shared(
                 workers, source, out, on_tiles=lambda tiles: running.process.kill(), **BICUBIC
             )
-    assert logs[-2] == "1 workers with 1 threads"
+    assert logs[-2] == "Workers: 1, threads: 1"
     assert logs[-1].startswith("Dask dashboard: http://127.0.0.1:")
     assert run_alone(source, out, **BICUBIC).stats["resumed"] > 0
     assert only(tmp_path) == expected

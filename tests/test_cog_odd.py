@@ -17,7 +17,10 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("name", UPSCALED)
+LARGE = {"damaged/zeroed_64_bytes_mid_tile.tif", "rio-pansharpen__LC81070352015122LGN00_B4.tif"}
+
+
+@pytest.mark.parametrize("name", sorted({*UPSCALED} - LARGE))
 def test_odd_files_come_out_as_plain_ones_do(data_dir, tmp_path, name):
     for kind in ("cog", "gtiff"):
         out = tmp_path / f"{kind}.tif"

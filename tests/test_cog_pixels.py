@@ -55,7 +55,7 @@ METHODS = [("NONE", "")] + [
 ]
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
 @pytest.mark.parametrize(("compression", "predictor"), METHODS)
 def test_compressions_and_predictors(tmp_path, dtype, compression, predictor):
     asked = {"COMPRESS": compression, **({"PREDICTOR": predictor} if predictor else {})}
@@ -86,11 +86,11 @@ def test_many_bands_are_stored_one_by_one(tmp_path, bands, asked, planes, kind):
     assert len(full[TILE_OFFSETS].numbers()) == 4 * planes
 
 
-SHAPES = [(1, 1), (1, 5000), (5000, 1), (37, 50), (128, 130), (129, 127), (127, 700), (600, 250)]
+SHAPES = [(1, 1), (1, 5000), (5000, 1), (37, 50), (129, 127), (127, 700), (600, 250)]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize(("tile", "block"), [(None, 2048), (128, 128), (128, 512), (256, 512)])
+@pytest.mark.parametrize(("tile", "block"), [(None, 2048), (128, 128), (256, 512)])
 def test_odd_shapes(tmp_path, shape, tile, block):
     """``None``: tiles as they are if none are asked for, no larger than a small raster needs."""
     output = make_output(tmp_path / "a.tif", shape, block=block, tile=tile, mask=True, bands=2)

@@ -8,6 +8,7 @@ import sys
 import click
 
 from geosr.cli.info import info
+from geosr.cli.memory import keep_few_arenas
 from geosr.cli.models import models
 from geosr.cli.serve import serve
 from geosr.cli.train import train
@@ -31,4 +32,5 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal without the letters of a file name shows escapes; it is no failure.
             stream.reconfigure(errors="backslashreplace")
+    keep_few_arenas()
     geosr(prog_name="geosr")

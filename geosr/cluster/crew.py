@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from geosr.cluster.workers import Workers, open_workers, settle_for_processes
+from geosr.cluster.local import settle_for_processes
+from geosr.cluster.workers import Workers, open_workers
 from geosr.core.catalog import ModelFacts
 from geosr.core.options import UpscaleOptions
 from geosr.predictors import Machinery

@@ -10,12 +10,16 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from multiprocessing import resource_tracker
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from geosr.cluster.errors import ClusterError, in_words
+from geosr.core.catalog import ModelFacts
+from geosr.core.options import UpscaleOptions
+from geosr.predictors import Machinery, settle
 
 if TYPE_CHECKING:
     from distributed import LocalCluster
@@ -24,6 +28,25 @@ T = TypeVar("T")
 
 _HERE = "127.0.0.1"
 _CLOSE_S = 0.3  # then a process is killed: nobody waits for its blocks any more
+
+
+def settle_for_processes(facts: ModelFacts, options: UpscaleOptions) -> Machinery:
+    """Decide what ``auto`` means for ``workers`` processes, before any of them is started.
+
+    Raises
+    ------
+    DeviceError, MissingDependencyError
+        If what was asked for is not there.
+    OptionError
+        If two options contradict each other.
+    """
+    threads = (options.workers or 1) * threads_each(options)
+    return settle(facts, replace(options, threads=None), processors=threads)
+
+
+def threads_each(options: UpscaleOptions) -> int:
+    """Return how many threads each of ``workers`` processes of this machine gets."""
+    return options.threads or max((os.cpu_count() or 1) // (options.workers or 1), 1)
 
 
 @contextmanager
@@ -86,8 +109,10 @@ def _uninterrupted(start: Callable[[], T], *, undo: Callable[[T], None]) -> T:
 
 def _end(cluster: LocalCluster) -> None:
     """End the processes; by itself the cluster would wait five seconds for their blocks."""
-    cluster.sync(_end_workers, cluster)
-    cluster.close()
+    try:
+        cluster.sync(_end_workers, cluster)
+    finally:
+        cluster.close()
 
 
 async def _end_workers(cluster: LocalCluster) -> None:

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from geosr.cluster import worker
+from geosr.cluster import fitness, worker
 from geosr.cluster.errors import ClusterError, in_words
 from geosr.cluster.job import Job
-from geosr.cluster.local import local_cluster
+from geosr.cluster.local import local_cluster, settle_for_processes, threads_each
 from geosr.core.catalog import ModelFacts
 from geosr.core.errors import CancelledError, GeosrError, MissingDependencyError, OptionError
 from geosr.core.options import UpscaleOptions
 from geosr.io.opening import reason
-from geosr.predictors import Machinery, settle
+from geosr.predictors import Machinery
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -78,14 +78,14 @@ class Workers:
         ClusterError
             If they are not.
         """
-        here = worker.versions()
-        for address, found in self._ask(worker.versions).items():
+        here = fitness.versions()
+        for address, found in self._ask(fitness.versions).items():
             if isinstance(found, BaseException):  # an older geosr, or none, has no such function
                 raise ClusterError(
                     f"The worker {address} has no geosr {here['geosr']}: {in_words(found)}.",
                     hint="Install the same version of geosr in the workers' environment.",
                 ) from found
-            worker.check_same(found, here, f"The worker {address}")
+            fitness.check_same(found, here, f"The worker {address}")
         return here
 
     def settle(self, facts: ModelFacts, options: UpscaleOptions) -> Machinery:
@@ -103,7 +103,7 @@ class Workers:
         if not self.is_remote:
             return settle_for_processes(facts, options)
         asked = replace(options, model=_as_path(options.model), threads=None)
-        answers = self._ask(worker.settle_here, facts, asked)
+        answers = self._ask(fitness.settle_here, facts, asked)
         kinds: dict[Machinery, str] = {}
         for address, answer in answers.items():
             if isinstance(answer, BaseException):
@@ -128,7 +128,7 @@ class Workers:
         GeosrError
             As the first worker that finds something says it.
         """
-        for address, answer in self._ask(worker.check_ready, job).items():
+        for address, answer in self._ask(fitness.check_ready, job).items():
             if isinstance(answer, BaseException):
                 raise self._error(address, answer)
 
@@ -162,25 +162,6 @@ class Workers:
             f"The Dask scheduler at {self.where} has had no workers for {self.wait_s:g} s.",
             hint=f"Start some, as with `dask worker {self.where}`, or look at the queue of jobs.",
         )
-
-
-def settle_for_processes(facts: ModelFacts, options: UpscaleOptions) -> Machinery:
-    """Decide what ``auto`` means for ``workers`` processes, before any of them is started.
-
-    Raises
-    ------
-    DeviceError, MissingDependencyError
-        If what was asked for is not there.
-    OptionError
-        If two options contradict each other.
-    """
-    threads = (options.workers or 1) * threads_each(options)
-    return settle(facts, replace(options, threads=None), processors=threads)
-
-
-def threads_each(options: UpscaleOptions) -> int:
-    """Return how many threads each of ``workers`` processes of this machine gets."""
-    return options.threads or max((os.cpu_count() or 1) // (options.workers or 1), 1)
 
 
 @contextmanager
@@ -279,7 +260,7 @@ def _wait(workers: Workers, should_stop: Callable[[], bool], on_log: Callable[[s
 
 def _tell(workers: Workers, on_log: Callable[[str], None]) -> None:
     threads = workers.client.nthreads()
-    on_log(f"{len(threads)} workers with {sum(threads.values())} threads")
+    on_log(f"Workers: {len(threads)}, threads: {sum(threads.values())}")
     link = workers.client.dashboard_link
     if link and _has_dashboard(workers):
         on_log(f"Dask dashboard: {link}")

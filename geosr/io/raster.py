@@ -119,7 +119,10 @@ class RasterReader:
         return values, None if valid.all() else valid
 
     def _local(self, place: Window) -> Pixels:
-        src = self._source()
+        thread = threading.get_ident()
+        if thread not in self._open:
+            self._open[thread] = open_source(self._facts.path)
+        src = self._open[thread]
         try:
             return self._pixels(src, place)
         except GDAL_ERRORS as error:
@@ -165,12 +168,6 @@ class RasterReader:
             raise
         except GDAL_ERRORS as error:
             raise unreadable(self._facts.path, error) from error
-
-    def _source(self) -> Any:
-        thread = threading.get_ident()
-        if thread not in self._open:
-            self._open[thread] = open_source(self._facts.path)
-        return self._open[thread]
 
     def _same_source(self, transfers: Transfers) -> Any:
         """Return the open raster; one just opened has to be what it was when the run began."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from fault_runs import APPEND, ZARR, Nursery, Place, Undisturbed, files_in, make_scene, parts
 
@@ -60,6 +62,8 @@ def dask_scheduler():
     from cluster_processes import scheduler
 
     with scheduler() as running:
+        # It logs each client that comes and goes; a full pipe would stop it.
+        threading.Thread(target=running.process.stderr.read, daemon=True).start()
         yield running.address
 
 
