@@ -6,12 +6,12 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from geosr.core.errors import OutputError
+from geosr.core.errors import CancelledError, OutputError
 from geosr.core.events import EventSink, log_event, phase_event
 from geosr.io.output import Output
 from geosr.io.remote import is_remote
@@ -19,7 +19,12 @@ from geosr.io.upload import delete, upload
 
 
 @contextmanager
-def delivered(output: Output, temp_dir: str | None, on_event: EventSink) -> Iterator[Output | None]:
+def delivered(
+    output: Output,
+    temp_dir: str | None,
+    on_event: EventSink,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Output | None]:
     """Yield the output to be made on this machine; send it where it belongs afterwards.
 
     A local output is yielded as it is. None: it was made by an earlier run that could not send it.
@@ -55,7 +60,14 @@ def delivered(output: Output, temp_dir: str | None, on_event: EventSink) -> Iter
     on_event(phase_event(f"Sending it to {output.path}"))
     if made.is_dir() and output.overwrite:
         delete(output.path)
-    upload(made, output.path)
+
+    def on_bytes(_sent: int, _total: int) -> None:
+        if should_stop():
+            raise CancelledError(
+                f"Stopped; the finished output is {made}, and is still to be sent."
+            )
+
+    upload(made, output.path, on_bytes=on_bytes)
     shutil.rmtree(folder)
 
 

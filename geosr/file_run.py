@@ -134,7 +134,7 @@ def run_file(
         on_event(log_event("warning", note))
     check_complete(plan.source, plan.indexes, plan.window)
     output = output_of(plan, dst_path, overwrite=options.overwrite, resume=options.resume)
-    with delivered(output, options.temp_dir, on_event) as local:
+    with delivered(output, options.temp_dir, on_event, around.should_stop) as local:
         tallies = _run_here(plan, local, around) if local else (Tally(), Tally())
     return UpscaleReport(
         dst_path, plan.output.grid, _stats(plan, tallies, time.monotonic() - begun)

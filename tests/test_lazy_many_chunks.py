@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import geosr
 from geosr.core.catalog import shipped_models
-from geosr.lazy import blocks
+from geosr.lazy import blocks, graph
 from geosr.lazy.layout import chunk_steps, lay_spans
 
 # rioxarray multiplies affine transforms in a way that affine 3 wants to be rid of.
@@ -105,8 +105,10 @@ def test_ten_thousand_chunks_take_two_tasks_each():
     assert len(whole) == sum(whole.values()) == 10_000
 
 
-def test_tiny_chunks_are_not_cut_up():
-    raster = never((800, 800), 8)
+@pytest.mark.parametrize("side", [8, 64])
+def test_small_chunks_are_not_cut_up(side):
+    """One of 8 pixels is all rim; one of 64 would spare less than the task costs."""
+    raster = never((100 * side, 100 * side), side)
     finer = geosr.upscale(raster, model="lanczos")
     (layer,) = own_layers(finer, raster).values()
     assert len(layer) == 10_000
@@ -125,7 +127,8 @@ def test_tasks_are_small_and_hold_no_weights(model):
     assert together < 800 * 10_000
 
 
-def test_two_results_of_one_source_do_not_mix():
+def test_two_results_of_one_source_do_not_mix(monkeypatch):
+    monkeypatch.setattr(graph, "WORTH_A_TASK", 0)
     data = dask.array.from_array(picture((93, 93)), chunks=31)  # a prime: cut across its edges
     raster = xarray.DataArray(data, dims=("y", "x"))
     want = [geosr.upscale(raster, model="bicubic", dtype=dtype) for dtype in ("uint16", "float32")]
@@ -147,7 +150,8 @@ def test_many_small_chunks_make_the_picture_of_one():
     np.testing.assert_array_equal(many, geosr.upscale(raster.chunk(-1), model="bicubic"))
 
 
-def test_neighbours_give_thin_strips_only():
+def test_neighbours_give_thin_strips_only(monkeypatch):
+    monkeypatch.setattr(graph, "WORTH_A_TASK", 0)
     raster = xarray.DataArray(picture((2, 256, 256)), dims=("band", "y", "x")).chunk(y=64, x=64)
     finer = geosr.upscale(raster, model="bicubic")
     (rims,) = [keys for name, keys in own_layers(finer, raster).items() if name != finer.data.name]
@@ -172,7 +176,11 @@ def test_no_way_of_cutting_changes_a_pixel(data):
     cuts = {name: data.draw(irregular(raster.sizes[name])) for name in ("y", "x")}
     order = data.draw(st.permutations(raster.dims))
     limit = data.draw(st.sampled_from(["1 kB", "10 kB", "1 MB"]))
-    with dask.config.set({"scheduler": "synchronous", "array.chunk-size": limit}):
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        dask.config.set({"scheduler": "synchronous", "array.chunk-size": limit}),
+    ):
+        patched.setattr(graph, "WORTH_A_TASK", 0)
         got = geosr.upscale(raster.chunk(band=1, **cuts).transpose(*order), model=model)
         for name in ("y", "x"):
             first, *rest = got.chunksizes[name]

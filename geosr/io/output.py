@@ -20,7 +20,7 @@ from geosr.io.claim import sweep_finished
 from geosr.io.metadata import RasterMetadata
 from geosr.io.opening import reason
 from geosr.io.profile import OutputProfile
-from geosr.io.remote import is_remote
+from geosr.io.remote import gdal_name, is_remote
 from geosr.io.upload import object_url, remote_exists
 
 SIDECARS = (".aux.xml", ".msk", ".ovr")
@@ -86,15 +86,15 @@ def check_output(
     path = Path(name)
     if is_remote(name):
         _check_name(name, format)
-        if remote_exists(object_url(name)) and not overwrite:
+        url = object_url(name)
+        if any(gdal_name(source) == gdal_name(url) for source in (src_path, *source_files)):
+            raise _is_source(name)
+        if remote_exists(url) and not overwrite:
             raise _exists(name)
         return
     for source in (src_path, *source_files):
         if _same_file(source, name):
-            raise OptionError(
-                f"The output {name} is the input itself, or a file that it is read from.",
-                hint="Name another output.",
-            )
+            raise _is_source(name)
     _check_place(path, folder=format == "zarr")
     if path.exists() and not overwrite:
         sweep_finished(name)
@@ -202,6 +202,13 @@ def _flush(path: Path, flags: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _is_source(name: str) -> OptionError:
+    return OptionError(
+        f"The output {name} is the input itself, or a file that it is read from.",
+        hint="Name another output.",
+    )
 
 
 def _exists(name: str) -> OutputExistsError:

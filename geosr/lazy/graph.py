@@ -2,13 +2,15 @@
 
 `dask.array.map_overlap` builds about fourteen tasks for each chunk and takes the result's margins
 for the source's; here the task itself cuts what it needs out of what it is given. That is its
-own source chunk, and of the chunks around it their rims: a chunk that only its own task needs
-can be dropped as soon as that has run, and stays in the process that made it.
+own source chunk, and of large chunks around it only their rims: a chunk that nobody but its own
+task needs can be dropped as soon as that has run, and stays in the process that made it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -22,7 +24,46 @@ from geosr.core.geometry import Window
 from geosr.lazy.blocks import Job, Part, Piece, cut_rim, upscale_piece
 from geosr.lazy.layout import Met, Span, lay_spans
 
+WORTH_A_TASK = 1 << 19
+"""Bytes that a rim must spare: one more task takes about as long as moving these."""
+
 Place = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Rims:
+    """What tasks are given of the source chunks that they see.
+
+    Attributes
+    ----------
+    depth
+        How far around its own pixels a task looks, in source pixels.
+    bytes_per_pixel
+        Of all that a chunk holds in one place.
+    """
+
+    depth: int
+    bytes_per_pixel: int
+
+    def part(self, above: Met, beside: Met) -> Part:
+        """Return what is given of a chunk: a strip of its rim, or the whole."""
+        row, col, height, width = above.first, beside.first, above.count, beside.count
+        if not self._are_thin(height, width):
+            return Part(row, col)
+        if above.at_first:
+            return Part(row, col, 0)
+        if above.at_last:
+            return Part(row + height - self.depth, col, 1)
+        if beside.at_first:
+            return Part(row, col, 2)
+        if beside.at_last:
+            return Part(row, col + width - self.depth, 3)
+        return Part(row, col)
+
+    def _are_thin(self, height: int, width: int) -> bool:
+        """Return whether a chunk of this size is worth cutting."""
+        whole, rim = height * width, 2 * self.depth * (height + width)
+        return rim <= whole // 2 and (whole - rim) * self.bytes_per_pixel >= WORTH_A_TASK
 
 
 def upscaled(data: Array, job: Job, *, steps: tuple[int, int], reach: int) -> Array:
@@ -40,14 +81,16 @@ def upscaled(data: Array, job: Job, *, steps: tuple[int, int], reach: int) -> Ar
         axis: lay_spans(data.chunks[axis], step=step, reach=reach)
         for axis, step in zip((y, x), steps, strict=True)
     }
+    others = [range(n) for axis, n in enumerate(data.numblocks) if axis not in (y, x)]
+    deep = [max(lengths) for axis, lengths in enumerate(data.chunks) if axis not in (y, x)]
+    around = _Rims(reach, math.prod(deep) * data.dtype.itemsize)
     token = tokenize(data.name, repr(job), steps, reach)
     name, rim_name = f"geosr-{token}", f"geosr-rim-{token}"
     tasks: dict[Key, Any] = {}
     rims: dict[Key, Any] = {}
-    others = [range(n) for axis, n in enumerate(data.numblocks) if axis not in (y, x)]
     for (i, row), (j, col) in product(enumerate(spans[y]), enumerate(spans[x])):
         met = list(product(row.met, col.met))
-        parts = tuple(_part(above, beside, reach) for above, beside in met)
+        parts = tuple(around.part(above, beside) for above, beside in met)
         piece = Piece(_core(row, col), _seen(row, col), parts)
         for other in product(*others):
             given = []
@@ -76,23 +119,6 @@ def _graph(data: Array, added: dict[str, dict[Key, Any]]) -> HighLevelGraph:
         needs[name] = set(known)
         known.add(name)
     return HighLevelGraph(layers, needs)
-
-
-def _part(above: Met, beside: Met, reach: int) -> Part:
-    """Return what a task is given of a source chunk: a strip of its rim, or the whole."""
-    row, col, height, width = above.first, beside.first, above.count, beside.count
-    rim = 2 * min(reach, height) * width + 2 * min(reach, width) * height
-    if rim > height * width // 2:
-        return Part(row, col)  # a rim that is most of the chunk would only cost a task
-    if above.at_first:
-        return Part(row, col, 0)
-    if above.at_last:
-        return Part(row + height - reach, col, 1)
-    if beside.at_first:
-        return Part(row, col, 2)
-    if beside.at_last:
-        return Part(row, col + width - reach, 3)
-    return Part(row, col)
 
 
 def _core(row: Span, col: Span) -> Window:
