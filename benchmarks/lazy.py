@@ -123,12 +123,12 @@ def watched(*processes: psutil.Process) -> Iterator[Figures]:
     held: list[float] = []
     over = threading.Event()
 
-    def watch() -> None:
-        ended = False
-        while not ended:
-            held.append(max(process.memory_info().rss / 2**20 for process in processes))
-            ended = over.wait(0.02)
+    def look() -> None:
         held.append(max(process.memory_info().rss / 2**20 for process in processes))
+
+    def watch() -> None:
+        while not over.wait(0.02):
+            look()
 
     def cpu() -> float:
         return sum(sum(process.cpu_times()[:2]) for process in processes)
@@ -141,6 +141,7 @@ def watched(*processes: psutil.Process) -> Iterator[Figures]:
     figures.update(wall=time.monotonic() - begun, cpu=cpu() - used)
     over.set()
     thread.join()
+    look()
     figures["memory"] = max(held)
 
 

@@ -255,7 +255,7 @@ def test_block_means_are_kept_unless_told_otherwise(tmp_path, upscaled):
 def test_an_inexact_network_is_blended_whatever_the_blocks(tmp_path, upscaled, monkeypatch, side):
     path = networks.pooled(tmp_path / "net.onnx", side=side, strength=0.5)
     values = noise((1, 150, 170)) // 4 + np.linspace(0, 9000, 170).astype("uint16")
-    options = {"consistency": False, "tile_size": side or 64}
+    options = {"consistency": False, "tile_size": side or 64, "format": "gtiff"}
     whole = upscaled(values, path, **options)
     monkeypatch.setattr("geosr.planning.block_side", lambda *_, **__: 48)
     np.testing.assert_array_equal(upscaled(values, path, **options, threads=1), whole)

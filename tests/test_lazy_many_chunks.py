@@ -353,3 +353,12 @@ def test_processes_write_the_same_and_load_the_model_once(tmp_path, client):
     loads = client.run(blocks._load.cache_info).values()
     assert sum(load.hits + load.misses for load in loads) == 2 * math.prod(finer.data.numblocks)
     assert max(load.misses for load in loads) == 1  # with two threads, too
+
+
+def test_processes_give_each_other_strips(tmp_path, client, monkeypatch):
+    monkeypatch.setattr(graph, "WORTH_A_TASK", 0)
+    path = scene(tmp_path / "scene.tif")
+    raster = opened(path, 24)
+    finer = geosr.upscale(raster, model="bilinear")
+    assert len(own_layers(finer, raster)) == 2
+    same_raster(finer.compute(), finer_file(path, model="bilinear"))
