@@ -542,9 +542,7 @@ def test_a_full_disk_leaves_what_can_be_gone_on_with(
 
     with monkeypatch.context() as patched:
         patched.setattr("geosr.io.zarr.sink.os.fsync", full)
-        with pytest.raises(
-            OutputError, match=r"The disk is full: .*b\.zarr"
-        ) as caught:
+        with pytest.raises(OutputError, match=r"The disk is full: .*b\.zarr") as caught:
             write(output)
     assert "\n" not in caught.value.message
     left = files_of(tmp_path)

@@ -133,14 +133,20 @@ class Workers:
                 raise self._error(address, answer)
 
     def _ask(self, function: Callable[..., Any], *args: Any) -> Mapping[str, Any]:
-        """Call a function on each worker; return what it gave or raised, by address."""
+        """Call a function on each worker; return what it gave or raised, by address.
+
+        A worker that is lost meanwhile is left out, if there are others.
+        """
+        from distributed.comm import CommClosedError
+
         try:
-            answers = self.client.run(function, *args, on_error="return")
+            answers = dict(self.client.run(function, *args, on_error="return"))
         except OSError as error:
             raise self.gone() from error
         if not answers:
             raise self.without_workers()
-        return dict(answers)
+        lost = {name for name, answer in answers.items() if isinstance(answer, CommClosedError)}
+        return {name: answers[name] for name in answers if name not in lost} or answers
 
     def _error(self, address: str, error: BaseException) -> GeosrError:
         if isinstance(error, GeosrError):

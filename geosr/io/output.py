@@ -168,9 +168,15 @@ def write_failure(output: Output, error: BaseException) -> OutputError:
         if is_full(output):
             return disk_full(output)
     return OutputError(
-        f"The output {output.path} cannot be written: {reason(error)}.",
+        f"The output {output.path} cannot be written: {_said(error)}.",
         hint="Look at the disk, its quota and the creation options; the input is unharmed.",
     )
+
+
+def _said(error: BaseException) -> str:
+    """Return what the system says without its number and the names of our own files."""
+    system = isinstance(error, OSError) and error.strerror
+    return str(system or reason(error))
 
 
 def is_full(output: Output) -> bool:

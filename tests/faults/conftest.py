@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 
 import pytest
 from fault_runs import APPEND, ZARR, Nursery, Place, Undisturbed, files_in, make_scene, parts
@@ -55,9 +56,9 @@ def place(nursery, source, undisturbed, tmp_path):
     return place
 
 
-@pytest.fixture(scope="session")
+@contextmanager
 def dask_scheduler():
-    """Start a Dask scheduler without workers."""
+    """Yield the address of a Dask scheduler without workers."""
     pytest.importorskip("distributed", reason="needs geosr[distributed]")
     from cluster_processes import scheduler
 
@@ -68,13 +69,20 @@ def dask_scheduler():
 
 
 @pytest.fixture(scope="session")
-def two_workers(nursery, dask_scheduler):
+def two_workers(nursery):
     """Return the way of two workers that nothing happens to."""
-    workers = [nursery.start_worker(dask_scheduler) for _ in range(2)]
-    yield parts(dask_scheduler)
-    for worker in workers:
-        worker.send("SIGKILL")
-        worker.wait()
+    with dask_scheduler() as address:
+        workers = [nursery.start_worker(address) for _ in range(2)]
+        yield parts(address)
+        for worker in workers:
+            worker.kill()
+
+
+@pytest.fixture(scope="session")
+def no_workers():
+    """Return the way of workers that a test brings."""
+    with dask_scheduler() as address:
+        yield parts(address)
 
 
 @pytest.fixture(params=["append", "zarr"])
@@ -96,9 +104,13 @@ def row(record_property):
     """Return what notes a row of the table that `benchmarks/faults.py` prints."""
 
     def row(fault, happened, *places):
+        for place in places:
+            for folder in (place.folder, place.source.parent):
+                happened = happened.replace(f"{folder}/", "").replace(str(folder), "")
         left = {name for place in places for name in place.left}
         identical = sum(place.is_identical for place in places)
         record_property("fault", fault)
+        record_property("sink", places[0].way.name)
         record_property("happened", happened)
         record_property("left", ", ".join(sorted(left)) or "nothing")
         record_property("identical", f"{identical} of {len(places)}" if places[1:] else "yes")

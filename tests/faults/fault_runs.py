@@ -89,8 +89,9 @@ class Ended:
 
     @property
     def news(self):
-        """What it said in sentences, in one string."""
-        return " ".join(event["message"] for event in self.events if event["event"] == "log")
+        """What it said of an earlier run, in one string."""
+        said = [event["message"] for event in self.events if event["event"] == "log"]
+        return " ".join(one for one in said if not one.startswith(("Workers", "Dask")))
 
 
 class Nursery:
@@ -148,6 +149,11 @@ class Run:
     def send(self, name):
         """Send it a signal."""
         self.nursery.ask("send", pid=self.pid, name=name)
+
+    def kill(self):
+        """End it."""
+        self.send("SIGKILL")
+        self.wait()
 
     def wait(self):
         """Wait until it has ended, or pauses."""

@@ -205,12 +205,25 @@ def source(path, at, do, size=None, other=None):
     RasterReader.read = changed
 
 
-def clock(seed, hours):
-    """Have the wall clock jump at each look, forwards and backwards by up to so many hours."""
-    rng = random.Random(seed)
-    now, now_ns = time.time, time.time_ns
-    time.time = lambda: now() + rng.uniform(-hours, hours) * 3600
-    time.time_ns = lambda: now_ns() + int(rng.uniform(-hours, hours) * 3.6e12)
+def clock(seed, hours, looks=1):
+    """Have the wall clock jump, forwards and backwards by up to so many hours.
+
+    ``looks`` is how often it is looked at between two jumps.
+    """
+    rng, state = random.Random(seed), {"looks": 0, "shift": 0.0}
+    now_ns = time.time_ns
+
+    def time_ns():
+        if state["looks"] % looks == 0:
+            state["shift"] = rng.uniform(-hours, hours)
+        state["looks"] += 1
+        return now_ns() + int(state["shift"] * 3.6e12)
+
+    new = {id(time.time): lambda: time_ns() / 1e9, id(time.time_ns): time_ns}
+    for module in list(sys.modules.values()):  # some have taken it over under a name of their own
+        for name, value in list(vars(module).items()):
+            if id(value) in new:
+                setattr(module, name, new[id(value)])
 
 
 def limit(what, size):

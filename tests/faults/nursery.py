@@ -26,12 +26,6 @@ def serve():
 
 def warm_up():
     """Import what runs need; no thread may be there afterwards, for a fork would lose it."""
-    import geosr.api
-    import geosr.cli.main
-    import geosr.cli.upscale
-    import geosr.file_run
-    import geosr.io.cog.sink
-    import geosr.io.zarr.sink
     import rasterio
 
     for optional in ("distributed.cli.dask_worker", "zarr"):
@@ -91,7 +85,6 @@ def wait(pid):
 def send(pid, name):
     """Send a signal to a run."""
     os.kill(pid, getattr(signal, name))
-    return None
 
 
 PROGRAMS = {

@@ -13,9 +13,9 @@ import pytest
 AT_ONCE = 5
 
 
-def test_a_full_disk_at_any_moment(place, row, way):
+def test_a_full_disk_at_any_moment(place, row, any_way):
     """From some call on, nothing can be written; later there is room again."""
-    places = [place(way, str(number)) for number in range(15)]
+    places = [place(any_way, str(number)) for number in range(15)]
     calls = range(len(places[0].wanted.calls))
     chosen = random.Random(3).sample(calls, len(places))
     kept = 0
@@ -36,7 +36,7 @@ def test_a_full_disk_at_any_moment(place, row, way):
             kept += bool(p.left)
             p.check_finished(p.run())
     assert kept > 4
-    row(f"disk full at {len(places)} moments ({way.name})", f"{kept} of them kept blocks", *places)
+    row(f"disk full at {len(places)} moments", f"{kept} of them kept blocks", *places)
 
 
 def test_a_quota(place, row, way):
@@ -49,7 +49,7 @@ def test_a_quota(place, row, way):
     assert "File too large" in ended.error["message"]
     assert limited.left
     limited.check_goes_on()
-    row(f"quota reached ({way.name})", ended.error["message"], limited)
+    row("quota reached", ended.error["message"], limited)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_small_disk(place, row, way, small_disk):
     assert again.error["message"].startswith("The disk is full")
     filler.unlink()
     small.check_goes_on()
-    row(f"a disk that is too small ({way.name})", ended.error["message"], small)
+    row("a disk that is too small", ended.error["message"], small)
 
 
 def test_a_disk_that_was_full_before(place, way, small_disk):
@@ -103,7 +103,7 @@ def test_a_folder_that_may_not_be_written_to(place, row, way):
     assert list(there.folder.iterdir()) == []
     there.folder.chmod(0o755)
     there.check_finished(there.run(unprivileged={}))
-    row(f"read-only folder ({way.name})", ended.error["message"], there)
+    row("read-only folder", ended.error["message"], there)
 
 
 def test_a_folder_that_becomes_read_only(place, row, way):
@@ -117,4 +117,4 @@ def test_a_folder_that_becomes_read_only(place, row, way):
     assert not there.check_unfinished()
     there.folder.chmod(0o755)
     there.check_goes_on(unprivileged={})
-    row(f"folder becomes read-only ({way.name})", ended.error["message"], there)
+    row("folder becomes read-only", ended.error["message"], there)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 
-import pytest
 from fault_runs import APPEND, GTIFF, NETWORK, checksums
 
 POINTS = 50
@@ -36,7 +35,7 @@ def test_fifty_kills(place, row, any_way):
     moments = random.Random(any_way.name).sample(places[0].wanted.moments, POINTS)
     went_on = kill_and_run_again(places, moments)
     assert went_on > POINTS / 3
-    row(f"kill -9 at {POINTS} moments ({any_way.name})", f"{went_on} of them went on", *places)
+    row(f"kill -9 at {POINTS} moments", f"{went_on} of them went on", *places)
 
 
 def test_kills_in_a_row(place, row, any_way):
@@ -53,14 +52,14 @@ def test_kills_in_a_row(place, row, any_way):
             assert kills < 100
         chain.check_finished(ended, was_there=was_there)
     assert kills >= 2 * len(chains)
-    row(f"kill -9 again and again ({any_way.name})", f"{kills} kills, {len(chains)} files", *chains)
+    row("kill -9 again and again", f"{kills} kills, {len(chains)} files", *chains)
 
 
 def test_kills_with_a_network(place, row):
     places = [place(NETWORK, str(number)) for number in range(3)]
     moments = places[0].wanted.moments[15:24:3]
     assert kill_and_run_again(places, moments) == len(places)
-    row(f"kill -9 at {len(places)} moments (append, geosr-lite)", "all went on", *places)
+    row(f"kill -9 at {len(places)} moments of geosr-lite", "all went on", *places)
 
 
 def test_a_plain_geotiff_starts_anew(place, row):

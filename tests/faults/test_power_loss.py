@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 
 import pytest
-from fault_runs import APPEND, ZARR
+from fault_runs import APPEND, NUM_BLOCKS, ZARR
+
+from geosr.io.claim import blocks_of_output
 
 OWNER_BYTES = 256
 
@@ -56,7 +59,7 @@ def test_a_damaged_journal(dead, row, damage):
     dead.check_finished(ended)
     resumed = ended.events[-1]["stats"]["resumed"]
     assert (resumed > 0) == ("middle" not in damage)
-    row(f"journal: {damage} ({dead.way.name})", ended.news or "starts anew", dead)
+    row(f"journal: {damage}", ended.news or "starts anew", dead)
 
 
 LOST = {
@@ -76,7 +79,7 @@ def test_a_lost_journal(dead, row, loss):
     ended = dead.run()
     dead.check_finished(ended)
     assert ended.events[-1]["stats"]["resumed"] == 0
-    row(f"journal {loss} ({dead.way.name})", "starts anew", dead)
+    row(f"journal {loss}", "starts anew", dead)
 
 
 @pytest.mark.parametrize("tail", [bytes(1 << 20), b"\xff" * 1000], ids=["zeros", "garbage"])
@@ -86,7 +89,7 @@ def test_more_in_the_file_than_in_the_journal(place, row, tail):
     with dead.part.open("ab") as file:
         file.write(tail)
     ended = dead.check_goes_on()
-    row("zeros or garbage behind the last block (append)", ended.news, dead)
+    row("zeros or garbage behind the last block", ended.news, dead)
 
 
 def test_less_in_the_file_than_in_the_journal(place, row):
@@ -96,7 +99,7 @@ def test_less_in_the_file_than_in_the_journal(place, row):
     ended = dead.run()
     dead.check_finished(ended)
     assert "starts anew" in ended.news
-    row("file shorter than its journal (append)", ended.news, dead)
+    row("file shorter than its journal", ended.news, dead)
 
 
 def test_a_store_that_has_lost_files(place, row):
@@ -105,7 +108,7 @@ def test_a_store_that_has_lost_files(place, row):
     files = sorted(path for path in dead.part.rglob("*") if path.is_file())
     os.truncate(files[0], files[0].stat().st_size - 1)
     ended = dead.check_goes_on()
-    row("a block's file is too short (zarr)", ended.news, dead)
+    row("a block's file is too short", ended.news, dead)
 
 
 def test_the_part_is_gone(dead, row):
@@ -116,4 +119,24 @@ def test_the_part_is_gone(dead, row):
     ended = dead.run()
     dead.check_finished(ended)
     assert "starts anew" in ended.news
-    row(f"the part is gone ({dead.way.name})", ended.news, dead)
+    row("the part is gone", ended.news, dead)
+
+
+def test_damaged_parts_of_workers(place, row, two_workers):
+    """All parts are made and none is stored when the client dies."""
+    dead = place(two_workers)
+    run = dead.start(calls=dead.calls(dead.wanted.calls.index("fdatasync"), "pause"))
+    assert run.wait().status == "paused"
+    parts = []
+    while len(parts) < NUM_BLOCKS:
+        time.sleep(0.02)
+        parts = sorted(blocks_of_output(dead.output).glob("*.part"))
+    run.kill()
+    parts[1].write_bytes(bytes(parts[1].stat().st_size))
+    os.truncate(parts[2], parts[2].stat().st_size // 2)
+    os.truncate(parts[3], 0)
+    ended = dead.run()
+    dead.check_finished(ended)
+    resumed = ended.events[-1]["stats"]["resumed"]
+    assert resumed == 0.5
+    row("parts of zeros, half and none", f"{resumed:.0%} were taken", dead)

@@ -11,11 +11,16 @@ import rasterio
 from fault_runs import NUM_BLOCKS, make_scene
 
 
-@pytest.fixture(params=[None, "deflate"], ids=["plain", "deflate"])
-def own(request, place, way, tmp_path):
+@pytest.fixture(params=["uncompressed", "deflate"])
+def how(request):
+    return request.param
+
+
+@pytest.fixture
+def own(place, way, tmp_path, how):
     """Return a place with a source of its own, which the test may damage."""
-    path = make_scene(tmp_path / "in.tif", compress=request.param)
-    return replace(place(way), source=path)
+    compress = {} if how == "uncompressed" else {"compress": how}
+    return replace(place(way), source=make_scene(tmp_path / "in.tif", **compress))
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +29,7 @@ def other(tmp_path_factory):
     return make_scene(tmp_path_factory.mktemp("other") / "in.tif", seed=2)
 
 
-def test_a_source_cut_off_in_mid_run(own, row):
+def test_a_source_cut_off_in_mid_run(own, row, how):
     whole = own.source.read_bytes()
     cut = {"path": str(own.source), "at": 4, "do": "truncate", "size": len(whole) * 2 // 3}
     ended = own.run(source=cut)
@@ -39,10 +44,10 @@ def test_a_source_cut_off_in_mid_run(own, row):
     repaired = own.run()
     own.check_finished(repaired)
     assert "The source has changed since the earlier run" in repaired.news
-    row(f"source cut off at block 4 ({own.way.name})", ended.error["message"], own)
+    row(f"source cut off at block 4, {how}", ended.error["message"], own)
 
 
-def test_a_source_cut_off_before(own, row):
+def test_a_source_cut_off_before(own, row, how):
     whole = own.source.read_bytes()
     own.source.write_bytes(whole[: len(whole) * 2 // 3])
     ended = own.run()
@@ -51,7 +56,7 @@ def test_a_source_cut_off_before(own, row):
     assert list(own.folder.iterdir()) == []
     own.source.write_bytes(whole)
     own.check_finished(own.run())
-    row(f"source cut off before ({own.way.name})", ended.error["message"], own)
+    row(f"source cut off before, {how}", ended.error["message"], own)
 
 
 def test_a_source_replaced_between_runs(place, source, other, row, way, tmp_path, undisturbed):
@@ -64,13 +69,11 @@ def test_a_source_replaced_between_runs(place, source, other, row, way, tmp_path
     there.check_finished(ended)
     assert "The source has changed since the earlier run; this one starts anew." in ended.news
     assert ended.events[-1]["stats"]["resumed"] == 0
-    row(f"source replaced between runs ({way.name})", ended.news, there)
+    row("source replaced between runs", ended.news, there)
 
 
 @pytest.mark.parametrize("do", ["rewrite", "replace"])
-def test_a_source_changed_in_mid_run(
-    place, source, other, row, way, tmp_path, undisturbed, do
-):
+def test_a_source_changed_in_mid_run(place, source, other, row, way, tmp_path, undisturbed, do):
     """Half of the output could be of one source and half of the other: that is no result."""
     path, new = shutil.copy2(source, tmp_path / "in.tif"), shutil.copy2(other, tmp_path / "new.tif")
     there = replace(place(way), source=path)
@@ -80,7 +83,7 @@ def test_a_source_changed_in_mid_run(
     assert list(there.folder.iterdir()) == []
     there = replace(there, wanted=undisturbed(other, way))
     there.check_finished(there.run())
-    row(f"source changed in mid-run ({way.name}, {do})", ended.error["message"], there)
+    row(f"source changed in mid-run, {do}", ended.error["message"], there)
 
 
 def test_statistics_of_the_source_may_come_and_change(place, source, way, tmp_path):

@@ -29,7 +29,7 @@ def test_the_second_run_refuses(place, row, any_way):
     assert f"process {first.pid}" in said
     first.send("SIGCONT")
     twice.check_finished(first.wait())
-    row(f"two runs at once ({any_way.name})", said.replace(str(first.pid), "PID"), twice)
+    row("two runs at once", said.replace(str(first.pid), "PID"), twice)
 
 
 def test_the_second_run_takes_over_from_a_killed_one(place, row, any_way):
@@ -40,7 +40,7 @@ def test_the_second_run_takes_over_from_a_killed_one(place, row, any_way):
     first.send("SIGCONT")
     assert first.wait().status == -9
     ended = twice.check_goes_on()
-    row(f"the first of two is killed ({any_way.name})", ended.news, twice)
+    row("the first of two is killed", ended.news, twice)
 
 
 def test_a_run_that_is_first_past_the_post_stays(place, row, any_way):
@@ -58,4 +58,4 @@ def test_a_run_that_is_first_past_the_post_stays(place, row, any_way):
     again = late.run("--overwrite")
     late.check_finished(again)
     assert "earlier run" in again.news
-    row(f"the output appears meanwhile ({any_way.name})", ended.error["message"], late)
+    row("the output appears meanwhile", ended.error["message"], late)
