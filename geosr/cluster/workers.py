@@ -137,7 +137,7 @@ class Workers:
 
         A worker that is lost meanwhile is left out, if there are others.
         """
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
 
         try:
             answers = dict(self.client.run(function, *args, on_error="return"))

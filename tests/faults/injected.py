@@ -50,12 +50,12 @@ class Calls:
 
     CHANGING = ("write", "pwrite", "fsync", "fdatasync", "ftruncate", "truncate", "replace")
     CHANGING += ("rename", "unlink", "remove", "rmdir", "mkdir", "link", "symlink")
-    _GROWING = ("write", "pwrite", "mkdir", "ftruncate")
+    _GROWING = ("open", "write", "pwrite", "mkdir", "ftruncate")
 
     def __init__(self, folder, at=None, do="kill", told=None, waits=0.3):
         self._folder, self._at, self._do = os.path.realpath(folder), at, do
         self._waits = waits
-        self._told = None if told is None else open(told, "w", encoding="utf-8")
+        self._told = told
         self._lock = threading.RLock()
         self._count = 0
         for name in self.CHANGING:
@@ -94,13 +94,13 @@ class Calls:
             number = self._count
             self._count += 1
             if self._told:
-                self._told.write(f"{name}\n")
-                self._told.flush()
+                with open(self._told, "a", encoding="utf-8") as file:
+                    file.write(f"{name}\n")
             if number == self._at:
                 self._act(name, call)
-            if self._do == "full" and self._at is not None and number >= self._at:
-                if name in self._GROWING or name == "open":
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            full = self._do == "full" and self._at is not None and number >= self._at
+            if full and name in self._GROWING:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _act(self, name, call):
         if self._do == "tear" and name in ("write", "pwrite"):
@@ -113,7 +113,7 @@ class Calls:
         elif self._do == "stdin":
             _end_stdin()
         elif self._do == "protect":
-            os.chmod(self._folder, 0o555)
+            os.chmod(self._folder, 0o500)
         elif self._do.startswith("SIG"):
             os.kill(os.getpid(), getattr(signal, self._do))
         if self._do not in ("pause", "full"):
@@ -226,11 +226,10 @@ def clock(seed, hours, looks=1):
                 setattr(module, name, new[id(value)])
 
 
-def limit(what, size):
-    """Set a limit of the system: ``FSIZE`` or ``AS``, in bytes."""
-    if what == "FSIZE":
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the call fails with EFBIG then
-    resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (size, size))
+def file_size(limit):
+    """Let no file grow beyond so many bytes."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the call fails then
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 
 def unprivileged():
@@ -241,27 +240,12 @@ def unprivileged():
     libc = ctypes.CDLL(None, use_errno=True)
     header = struct.pack("=Ii", 0x20080522, 0)  # the version with 64 capabilities; this process
     sets = ctypes.create_string_buffer(24)
-    for call, new in (("capget", None), ("capset", 0b111)):
+    for call, new in (("capget", None), ("capset", 0b110)):
         if new is not None:  # effective, permitted and inheritable, the lower 32 first
             words = [word & ~new for word in struct.unpack("=6I", sets.raw)[:3]]
             struct.pack_into("=3I", sets, 0, *words)
         if getattr(libc, call)(header, sets):
             raise OSError(ctypes.get_errno(), f"{call} failed")
-
-
-def slow(seconds):
-    """Have each prediction take longer."""
-
-    def changed(function):
-        @wraps(function)
-        def call(*args, **kwargs):
-            time.sleep(seconds)
-            return function(*args, **kwargs)
-
-        return call
-
-    for owner, name in _stages()["predict"]:
-        setattr(owner, name, changed(getattr(owner, name)))
 
 
 def _stages():
@@ -292,7 +276,6 @@ FAULTS = {
     "failing": failing,
     "source": source,
     "clock": clock,
-    "limit": limit,
+    "file_size": file_size,
     "unprivileged": unprivileged,
-    "slow": slow,
 }

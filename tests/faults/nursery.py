@@ -14,6 +14,11 @@ import signal
 import sys
 from contextlib import suppress
 
+import rasterio
+
+NEEDED = ("geosr.cli.main", "geosr.cli.upscale", "geosr.api", "geosr.io.cog.sink")
+NEEDED += ("geosr.io.zarr.sink",)
+
 
 def serve():
     """Answer requests until they end."""
@@ -21,17 +26,17 @@ def serve():
     for line in sys.stdin:
         request = json.loads(line)
         answer = WAYS[request.pop("do")](**request)
-        print(json.dumps(answer), flush=True)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
 
 def warm_up():
     """Import what runs need; no thread may be there afterwards, for a fork would lose it."""
-    import rasterio
-
-    for optional in ("distributed.cli.dask_worker", "zarr"):
+    for name in NEEDED:
+        importlib.import_module(name)
+    for name in ("distributed.cli.dask_worker", "zarr"):
         with suppress(ImportError):
-            importlib.import_module(optional)
-
+            importlib.import_module(name)
     with rasterio.Env():
         pass
     threads = len(os.listdir("/proc/self/task"))
@@ -60,8 +65,7 @@ def _run(program, args, faults, folder):
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     # Those of the parent speak with the tests.
-    sys.stdout = open(1, "w", closefd=False)
-    sys.stderr = open(2, "w", closefd=False)
+    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
     from injected import inject
 
     module, command = PROGRAMS[program]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from fault_runs import APPEND, GTIFF, NETWORK, checksums
+from fault_places import APPEND, GTIFF, NETWORK, checksums, files_in, make_scene
 
 POINTS = 50
 AT_ONCE = 5
@@ -53,6 +53,36 @@ def test_kills_in_a_row(place, row, any_way):
         chain.check_finished(ended, was_there=was_there)
     assert kills >= 2 * len(chains)
     row("kill -9 again and again", f"{kills} kills, {len(chains)} files", *chains)
+
+
+def test_kills_while_an_output_is_replaced(place, row, way, tmp_path, undisturbed):
+    """The old one is there until the new one is."""
+    old = undisturbed(make_scene(tmp_path / "old.tif", seed=2), way).files
+    first = place(way, "first")
+    put(old, first.folder)
+    told = tmp_path / "calls"
+    calls = {"folder": str(first.folder), "told": str(told)}
+    first.check_finished(first.run("--overwrite", calls=calls))
+    count = len(told.read_text().split())
+    places = []
+    for at in range(count - 1, 0, -max(count // 16, 1)):
+        places.append(place(way, str(at)))
+        put(old, places[-1].folder)
+        killed = places[-1].run("--overwrite", calls=places[-1].calls(at))
+        assert killed.status == -9
+        found = files_in(places[-1].folder)
+        aside = f"{way.output}.part.old"  # a folder cannot be renamed over another
+        found |= {name.replace(aside, way.output): found[name] for name in found if aside in name}
+        assert places[-1].is_identical or old.items() <= found.items()
+        places[-1].check_finished(places[-1].run("--overwrite"))
+    row(f"kill -9 at {len(places)} moments with --overwrite", "old or new was there", *places)
+
+
+def put(files, folder):
+    """Write files at their places in a folder."""
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
 
 
 def test_kills_with_a_network(place, row):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from fault_runs import LARGE_NETWORK
+from fault_places import LARGE_NETWORK
 
 from geosr.core.catalog import WEIGHTS_DIR, find_model
 from geosr.runtimes.openvino import OpenVinoNetwork

@@ -7,7 +7,7 @@ import shutil
 import time
 
 import pytest
-from fault_runs import APPEND, NUM_BLOCKS, ZARR
+from fault_places import APPEND, NUM_BLOCKS, ZARR
 
 from geosr.io.claim import blocks_of_output
 

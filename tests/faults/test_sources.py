@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import rasterio
-from fault_runs import NUM_BLOCKS, make_scene
+from fault_places import NUM_BLOCKS, make_scene
 
 
 @pytest.fixture(params=["uncompressed", "deflate"])

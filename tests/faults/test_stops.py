@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fault_runs import GTIFF
+from fault_places import GTIFF
 
 STOPS = {
     "Ctrl-C": ("SIGINT", ()),

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from fault_runs import APPEND, make_scene
+from fault_places import APPEND, make_scene
 
 from geosr.io.claim import blocks_of_output
 
