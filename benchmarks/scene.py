@@ -236,7 +236,7 @@ def main() -> None:
         lines += [f"- {line}" for line in found]
         lines += [f"- Left in the folder: {', '.join(left)}.", "", "The last run's own words:", ""]
         lines += ["```", again.tail.strip(), "```", ""]
-        text = "\n".join(lines)
+        text = "\n".join(lines).replace(f"{folder}{os.sep}", "")
         print(text)
         if args.out:
             args.out.write_text(text, encoding="utf-8")
