@@ -22,7 +22,8 @@ from geosr.outputs import output_of
 from geosr.planning import plan_run
 
 ROOT = Path(__file__).resolve().parent.parent
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))}
+PATHS = (str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", ""))
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, PATHS))}
 
 
 def plan_of(src, options):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -156,3 +158,18 @@ def test_no_gpu():
 def test_kernels_take_no_runtime():
     with pytest.raises(OptionError, match="bicubic has no network"):
         settle(kernel_facts("bicubic", 2), UpscaleOptions(runtime="tensorflow"), processors=1)
+
+
+def test_openvino_starts_no_process_and_reports_to_nobody():
+    code = """
+import os, sys
+forks = []
+os.register_at_fork(before=lambda: forks.append(1))
+from geosr.core.catalog import WEIGHTS_DIR
+from geosr.runtimes.openvino import supports_bfloat16
+supports_bfloat16()
+assert "openvino" in sys.modules
+print(len(forks), sys.modules["openvino_telemetry"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "None"]

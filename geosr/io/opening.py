@@ -43,6 +43,7 @@ _FORBIDDEN = re.compile(
     r"|authenticat|configuration option",
     re.IGNORECASE,
 )
+_NO_MEMORY = re.compile("out of memory|no space for|cannot allocate", re.IGNORECASE)
 _DAMAGE = re.compile(r"Corrupt JPEG data: (?!\d+ extraneous)|Premature end of JPEG|Discarding")
 
 _GDAL_LOGGER = "rasterio"  # its loggers _env and _err carry what GDAL warns of
@@ -153,6 +154,11 @@ def reason(error: BaseException) -> str:
         error = error.__cause__
     text = getattr(error, "errmsg", None) or str(error) or type(error).__name__
     return " ".join(str(text).split()).rstrip(".")
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Return whether GDAL failed for want of memory; libtiff says so in words only."""
+    return _NO_MEMORY.search(reason(error)) is not None
 
 
 @contextmanager

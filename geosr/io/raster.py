@@ -18,6 +18,7 @@ from geosr.io.integrity import Checksums, has_checksums
 from geosr.io.opening import (
     GDAL_ERRORS,
     damage_raises,
+    lacks_memory,
     open_raster,
     open_source,
     persistently,
@@ -113,6 +114,8 @@ class RasterReader:
         ------
         InputFileError
             If the file is damaged there, or cannot be fetched.
+        MemoryError
+            If GDAL gets none.
         """
         place = window.shift(self._window.row_off, self._window.col_off)
         values, valid = self._local(place) if self._options is None else self._fetched(place)
@@ -126,6 +129,8 @@ class RasterReader:
         try:
             return self._pixels(src, place)
         except GDAL_ERRORS as error:
+            if lacks_memory(error):
+                raise MemoryError(reason(error)) from error
             raise self._damaged(src, place, error) from error
 
     def _fetched(self, place: Window) -> Pixels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -184,6 +185,9 @@ def _named_output(model: Any, name: str) -> Any:
 
 
 def _openvino() -> Any:
+    # Without this the import forks a process that reports to its makers, and that shares our
+    # signal handlers; where the module is missing, OpenVINO does without.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import openvino
         import openvino.frontend

@@ -58,23 +58,26 @@ def test_kills_in_a_row(place, row, any_way):
 def test_kills_while_an_output_is_replaced(place, row, way, tmp_path, undisturbed):
     """The old one is there until the new one is."""
     old = undisturbed(make_scene(tmp_path / "old.tif", seed=2), way).files
-    first = place(way, "first")
+    told, first = tmp_path / "calls", place(way, "first")
     put(old, first.folder)
-    told = tmp_path / "calls"
     calls = {"folder": str(first.folder), "told": str(told)}
     first.check_finished(first.run("--overwrite", calls=calls))
     count = len(told.read_text().split())
-    places = []
-    for at in range(count - 1, 0, -max(count // 16, 1)):
-        places.append(place(way, str(at)))
-        put(old, places[-1].folder)
-        killed = places[-1].run("--overwrite", calls=places[-1].calls(at))
-        assert killed.status == -9
-        found = files_in(places[-1].folder)
-        aside = f"{way.output}.part.old"  # a folder cannot be renamed over another
-        found |= {name.replace(aside, way.output): found[name] for name in found if aside in name}
-        assert places[-1].is_identical or old.items() <= found.items()
-        places[-1].check_finished(places[-1].run("--overwrite"))
+    moments = range(count - 1, 0, -max(count // 16, 1))
+    places = [place(way, str(at)) for at in moments]
+    for each in places:
+        put(old, each.folder)
+    for first in range(0, len(places), AT_ONCE):
+        some = places[first : first + AT_ONCE]
+        runs = [p.start("--overwrite", calls=p.calls(int(p.folder.name))) for p in some]
+        assert {run.wait().status for run in runs} == {-9}
+        for each in some:
+            found = files_in(each.folder)
+            aside = f"{way.output}.part.old"  # a folder cannot be renamed over another
+            found |= {name.replace(aside, way.output): found[name] for name in found}
+            assert each.is_identical or old.items() <= found.items()
+        for p, again in [(p, p.start("--overwrite")) for p in some]:
+            p.check_finished(again.wait())
     row(f"kill -9 at {len(places)} moments with --overwrite", "old or new was there", *places)
 
 

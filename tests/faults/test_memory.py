@@ -7,8 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from fault_places import LARGE_NETWORK
+from rasterio.errors import RasterioIOError
 
 from geosr.core.catalog import WEIGHTS_DIR, find_model
+from geosr.core.errors import InputFileError
+from geosr.core.geometry import Window
+from geosr.io.raster import RasterReader, read_facts
 from geosr.runtimes.openvino import OpenVinoNetwork
 
 
@@ -84,6 +88,24 @@ def test_openvino_errors_are_told_apart(monkeypatch, said):
         network(x)
     monkeypatch.undo()
     assert network(x).shape == (1, 32, 32, 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ("TIFFFillTile:No space for data buffer at scanline 4294967295", MemoryError),
+        ("gdalrasterblock.cpp, 1234: cannot allocate 1073741824 bytes", MemoryError),
+        ("TIFFFillTile:Read error at row 256; got 31828 bytes, expected 48740", InputFileError),
+    ],
+)
+def test_gdal_errors_are_told_apart(monkeypatch, source, said, wanted):
+    def fail(self, src, place):
+        raise RasterioIOError(said)
+
+    monkeypatch.setattr(RasterReader, "_pixels", fail)
+    with RasterReader(read_facts(str(source)), (1,), Window(0, 0, 500, 700)) as reader:
+        with pytest.raises(wanted, match=said.split(",")[0]):
+            reader.read(Window(0, 0, 10, 10))
 
 
 def test_tensorflow_errors_are_told_apart(monkeypatch):
