@@ -93,7 +93,7 @@ def scheduler() -> Iterator[Scheduler]:
             each.communicate()
 
 
-def started(command, *, stderr, **environment):
+def started(command, *, stderr, start_new_session=False, **environment):
     """Start a process that finds geosr and the tests' modules."""
     return subprocess.Popen(
         command,
@@ -103,6 +103,7 @@ def started(command, *, stderr, **environment):
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
+        start_new_session=start_new_session,
     )
 
 

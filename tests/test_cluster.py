@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -20,7 +21,7 @@ pytest.importorskip("distributed", reason="processes that share the work need ge
 
 import dask
 import psutil
-from cluster_processes import client, plan_of, run_alone, run_shared, scheduler
+from cluster_processes import client, plan_of, run_alone, run_shared, scheduler, started
 
 from geosr.cluster import ClusterError, Workers, fitness, open_workers, run_on_cluster
 from geosr.cluster import run as cluster_run
@@ -414,6 +415,22 @@ def test_a_killed_run_goes_on_and_leaves_no_process(workers, source, expected, t
     assert only(out.parent) == expected
     assert run_alone(source, second, **BICUBIC).stats["resumed"] > 0
     assert only(second.parent) == expected
+
+
+def test_ctrl_c_is_for_the_command_alone(tmp_path):
+    """A terminal sends it to the workers, too; they go quietly, and when they are told to."""
+    source, out = tmp_path / "in.tif", tmp_path / "out.tif"
+    make_raster(source, size=600, bands=9)  # nine blocks
+    command = [sys.executable, "-m", "geosr", "upscale", str(source), str(out), "--workers", "2"]
+    command += ["-m", "bicubic", "-f", "4", "--threads", "1", "--progress", "json"]
+    with started(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+        lines_until(process, lambda line: line.get("done"))
+        os.killpg(process.pid, signal.SIGINT)
+        lines = lines_until(process, lambda line: line["event"] == "error")
+        shown = process.stderr.read()
+    assert (process.returncode, shown) == (1, "")
+    assert lines[-1]["code"] == "cancelled"
+    assert "goes on" in lines[-1]["message"]
 
 
 def is_alive(pid: int) -> bool:

@@ -103,9 +103,11 @@ def test_gdal_errors_are_told_apart(monkeypatch, source, said, wanted):
         raise RasterioIOError(said)
 
     monkeypatch.setattr(RasterReader, "_pixels", fail)
-    with RasterReader(read_facts(str(source)), (1,), Window(0, 0, 500, 700)) as reader:
-        with pytest.raises(wanted, match=said.split(",")[0]):
-            reader.read(Window(0, 0, 10, 10))
+    with (
+        RasterReader(read_facts(str(source)), (1,), Window(0, 0, 500, 700)) as reader,
+        pytest.raises(wanted, match=said.split(",")[0]),
+    ):
+        reader.read(Window(0, 0, 10, 10))
 
 
 def test_tensorflow_errors_are_told_apart(monkeypatch):
