@@ -15,7 +15,7 @@ AT_ONCE = 5
 
 def test_a_full_disk_at_any_moment(place, row, any_way):
     """From some call on, nothing can be written; later there is room again."""
-    places = [place(any_way, str(number)) for number in range(15)]
+    places = [place(any_way, str(number)) for number in range(10)]
     calls = range(len(places[0].wanted.calls))
     chosen = random.Random(3).sample(calls, len(places))
     kept = 0
@@ -35,7 +35,7 @@ def test_a_full_disk_at_any_moment(place, row, any_way):
             assert bool(p.left) == ("kept" in ended.error["hint"])
             kept += bool(p.left)
             p.check_finished(p.run())
-    assert kept > 4
+    assert kept > 2
     row(f"disk full at {len(places)} moments", f"{kept} of them kept blocks", *places)
 
 

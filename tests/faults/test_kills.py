@@ -63,7 +63,7 @@ def test_kills_while_an_output_is_replaced(place, row, way, tmp_path, undisturbe
     calls = {"folder": str(first.folder), "told": str(told)}
     first.check_finished(first.run("--overwrite", calls=calls))
     count = len(told.read_text().split())
-    moments = range(count - 1, 0, -max(count // 16, 1))
+    moments = range(count - 1, 0, -max(count // 9, 1))
     places = [place(way, str(at)) for at in moments]
     for each in places:
         put(old, each.folder)
