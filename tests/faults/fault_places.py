@@ -170,7 +170,7 @@ class Place:
         return ended
 
 
-def make_scene(path, *, shape=(500, 700), bands=2, seed=1, **profile):
+def make_scene(path, *, shape=(300, 560), bands=2, seed=1, **profile):
     """Write a raster of plateaus and noise with a hole in it."""
     rng = np.random.default_rng(seed)
     hills = rng.uniform(500, 9000, (bands, -(-shape[0] // 50), -(-shape[1] // 50)))

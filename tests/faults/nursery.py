@@ -7,6 +7,7 @@ request in JSON and each on standard output its answer; `fault_runs.Nursery` is 
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -39,6 +40,7 @@ def warm_up():
             importlib.import_module(name)
     with rasterio.Env():
         pass
+    gc.freeze()  # no collection in a child copies what is the same in all
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
         raise SystemExit(f"{threads} threads are there: it is too late to fork.")

@@ -25,7 +25,7 @@ def test_a_tile_that_does_not_fit_is_halved(place, row, way):
 
 def test_no_tile_fits(place, row, way):
     tight = place(way)
-    ended = tight.run(failing={"stage": "predict", "at": 7, "times": 10**6})
+    ended = tight.run(failing={"stage": "predict", "at": 30, "times": 10**6})
     assert (ended.status, ended.error["code"]) == (1, "memory")
     assert "tile" in ended.error["message"]
     assert "kept" in ended.error["hint"]
@@ -46,7 +46,7 @@ def test_a_block_that_does_not_fit(place, row, way, stage):
 
 def test_nan_from_the_network(place, row, way):
     mad = place(way)
-    ended = mad.run(failing={"stage": "predict", "at": 7, "raising": "nan"})
+    ended = mad.run(failing={"stage": "predict", "at": 30, "raising": "nan"})
     assert (ended.status, ended.error["code"]) == (1, "model.output")
     assert "NaN" in ended.error["message"]
     assert "in block " in ended.error["message"]

@@ -138,5 +138,5 @@ def test_damaged_parts_of_workers(place, row, two_workers):
     ended = dead.run()
     dead.check_finished(ended)
     resumed = ended.events[-1]["stats"]["resumed"]
-    assert resumed == 0.5
+    assert 0.3 < resumed < 0.7  # three of six blocks, of different sizes
     row("parts of zeros, half and none", f"{resumed:.0%} were taken", dead)
