@@ -4,8 +4,10 @@ INPUT names the run. With the environment's ``FAST`` the last steps of a stop co
 """
 
 import contextlib
+import multiprocessing
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -88,7 +90,17 @@ def noisy(on_event, should_stop, claim):
     subprocess.run(["echo", "from a child"], check=True)
 
 
-RUNS = (chatty, polls, waits, computes, swallows, stubborn, stores, tells, noisy)
+def forks(on_event, should_stop, claim):  # as a library does, and ends its child
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    child.start()
+    time.sleep(0.5)
+    os.kill(child.pid, signal.SIGTERM)
+    child.join()
+    time.sleep(0.5)
+    on_event(phase_event(f"the child ended with {child.exitcode}, asked to stop: {should_stop()}"))
+
+
+RUNS = (chatty, polls, waits, computes, swallows, stubborn, stores, tells, noisy, forks)
 
 
 def upscale_file(src_path, dst_path, *, on_event, should_stop, resume, **options):

@@ -122,6 +122,13 @@ def test_without_the_option_standard_input_may_end(start):
     assert process.poll() is None
 
 
+def test_a_signal_to_a_child_that_a_library_forked_stops_the_child_alone(start):
+    process = start("forks", "--progress", "json")
+    assert process.wait(20) == 0
+    told = [parse_event(line) for line in process.stdout]
+    assert told[0]["message"] == "the child ended with -15, asked to stop: False"
+
+
 def test_a_killed_parent_ends_the_run(tmp_path):
     """Its pipes break: nobody is there to write to, and the old output stays."""
     (tmp_path / "out.tif").write_bytes(b"the old one")

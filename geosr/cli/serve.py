@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 
 import click
 
@@ -11,7 +10,7 @@ from geosr.cli import options
 from geosr.cli.logs import shown_logs
 from geosr.cli.progress import JsonLines, own_stdout
 from geosr.cli.session import EventCommand, shown_errors
-from geosr.cli.stopping import STOP_SIGNALS, StopRequest, StopSteps, stop_requests
+from geosr.cli.stopping import StopRequest, StopSteps, stop_requests
 from geosr.serving import SessionFolder, request_lines
 from geosr.serving import serve as answer_requests
 
@@ -55,20 +54,7 @@ def serve(*, stdio: bool, max_mpx: float, verbose: int, quiet: bool) -> None:
         stop_requests(stop, steps=steps),
         folder,
     ):
-        os.register_at_fork(after_in_child=_forget_signals)
         if answer_requests(request_lines(0), emit, folder, max_mpx=max_mpx, should_stop=stop):
             return
         folder.remove()
         os._exit(1)  # a thread hangs, and Python would wait for it
-
-
-def _forget_signals() -> None:
-    """Have a forked child take signals as usual: its handlers would tell of them here.
-
-    OpenVINO forks a child that counts its users, and ends it with SIGTERM where the internet is
-    out of reach.
-    """
-    signal.set_wakeup_fd(-1)
-    for number in STOP_SIGNALS:
-        if callable(signal.getsignal(number)):
-            signal.signal(number, signal.SIG_DFL)

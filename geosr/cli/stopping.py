@@ -14,6 +14,7 @@ be long away from inside a runtime. So the handlers do nothing: a thread learns 
 from __future__ import annotations
 
 import _thread
+import functools
 import os
 import signal
 import socket
@@ -101,6 +102,7 @@ class _Watcher:
     def signals(self) -> Iterator[None]:
         """Listen to the signals that stop a run, and put everything back at the end."""
         heard = [number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        _let_children_take_signals()
         before = {number: signal.signal(number, self._on_signal) for number in heard}
         wakeup = signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
         self._handled = tuple(heard)
@@ -185,6 +187,30 @@ class _Watcher:
             self._steps.before_exit()
         finally:
             self._steps.exit_process(1)
+
+
+@functools.cache  # it can't be undone
+def _let_children_take_signals() -> None:
+    """Have forked children take signals as usual: their handlers would tell of them here.
+
+    Libraries fork: OpenVINO has a child count its users, and ends it with SIGTERM where the
+    internet is out of reach.
+    """
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(after_in_child=_take_signals_as_usual)
+
+
+def _take_signals_as_usual() -> None:
+    listening = [
+        number
+        for number in STOP_SIGNALS
+        if getattr(signal.getsignal(number), "__func__", None) is _Watcher._on_signal
+    ]
+    if listening:
+        signal.set_wakeup_fd(-1)
+    for number in listening:
+        usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, usual)
 
 
 def _reason(came: int) -> str:

@@ -84,11 +84,12 @@ def upscale(
     The exit status is 0 if done, 1 if something failed or was stopped, 2 if it was used wrongly.
     """
     begun = Begun(names[1] if out_dir is None else None)
+    listed = out_dir is not None and "@-" in names  # on standard input
     resumes = keywords.get("resume") and keywords.get("format") != "gtiff"
     with command_session(
         progress,
         -1 if quiet else verbose,
-        with_stdin=exit_with_stdin,
+        with_stdin=exit_with_stdin and not listed,
         stopped=begun.left,
         steps=StopSteps() if resumes else StopSteps(before_exit=begun.remove),
         log_path=log_path,
@@ -96,7 +97,7 @@ def upscale(
         session = replace(session, emit=begun.seen_by(session.emit))
         _check_options(keywords, calibrate=calibrate, dry_run=dry_run)
         if out_dir is not None:
-            if exit_with_stdin and "@-" in names:
+            if exit_with_stdin and listed:
                 raise OptionError(
                     "--exit-with-stdin and @- both read standard input.", hint="Use a file."
                 )
