@@ -103,7 +103,7 @@ class _Watcher:
         """Listen to the signals that stop a run, and put everything back at the end."""
         heard = [number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
         _let_children_take_signals()
-        before = {number: signal.signal(number, self._on_signal) for number in heard}
+        before = {number: signal.signal(number, self.on_signal) for number in heard}
         wakeup = signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
         self._handled = tuple(heard)
         try:
@@ -177,7 +177,7 @@ class _Watcher:
         else:  # this ends a wait for a lock as well
             signal.pthread_kill(threading.main_thread().ident or 0, self._handled[0])
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._interrupting and not self._ended:
             self._interrupting = False
             raise KeyboardInterrupt
@@ -204,7 +204,7 @@ def _take_signals_as_usual() -> None:
     listening = [
         number
         for number in STOP_SIGNALS
-        if getattr(signal.getsignal(number), "__func__", None) is _Watcher._on_signal
+        if getattr(signal.getsignal(number), "__func__", None) is _Watcher.on_signal
     ]
     if listening:
         signal.set_wakeup_fd(-1)
