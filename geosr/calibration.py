@@ -142,7 +142,7 @@ class _Remembering:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._read: dict[Window, tuple[Array, Valid | None]] = {}
-        self.shape, self.dtype = reader.shape, reader.dtype
+        self.shape, self.extent, self.dtype = reader.shape, reader.extent, reader.dtype
         self.count, self.alpha = reader.count, reader.alpha
 
     def read(self, window: Window) -> tuple[Array, Valid | None]:

@@ -133,11 +133,11 @@ def _as_float(phases: Floats, target: Target) -> Floats:
         np.clip(phases, low, high, out=phases)
     values: Floats = phases.astype(dtype, copy=False)
     if target.marker is not None:
-        _keep_clear(values, dtype.type(target.marker))
+        keep_clear(values, dtype.type(target.marker))
     return values
 
 
-def _keep_clear(values: Floats, marker: np.floating) -> None:
+def keep_clear(values: Floats, marker: np.floating) -> None:
     """Move, in place, what GDAL would take for nodata.
 
     Its masks let floats of either length differ from the nodata value by 4 times the epsilon

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from geosr.core.catalog import ModelFacts, kernel_facts
+from geosr.core.geometry import Window
 from geosr.core.plan import BlockPlan
 from geosr.engine import Tally, Work, run
 from geosr.predictors import KernelPredictor
@@ -25,6 +26,10 @@ class ArrayReader:
     @property
     def shape(self):
         return self.values.shape[1:]
+
+    @property
+    def extent(self):
+        return Window(0, 0, *self.shape)
 
     @property
     def dtype(self):

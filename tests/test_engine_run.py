@@ -46,6 +46,7 @@ class Ends:
         self.lock = threading.Lock()
 
     shape = property(lambda self: self.pixels.shape)
+    extent = property(lambda self: self.pixels.extent)
     dtype = property(lambda self: self.pixels.dtype)
     count = property(lambda self: self.pixels.count)
     alpha = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from geosr.core.errors import CancelledError, GeosrError, NotEnoughMemoryError
+from geosr.core.errors import in_words
 
 
 @dataclass(frozen=True)
@@ -33,28 +33,3 @@ class Failure:
         """Return the failure that an error means."""
         said = in_words(error)
         return cls(source, output, said.code, said.message, said.hint)
-
-
-def in_words(error: BaseException) -> GeosrError:
-    """Return the error that says in a sentence what happened.
-
-    >>> in_words(KeyError("x")).message
-    "This is a bug in geosr: KeyError: 'x'"
-    """
-    if isinstance(error, GeosrError):
-        return error
-    if isinstance(error, KeyboardInterrupt):
-        return CancelledError("Stopped.")
-    if isinstance(error, MemoryError):
-        return NotEnoughMemoryError(
-            "There is not enough memory.", hint="Lower --tile-size or --workers."
-        )
-    where = "Run it again with -v -v to see where it happened."
-    if isinstance(error, OSError) and error.strerror:
-        file = f": {error.filename}" if error.filename else ""
-        return GeosrError(f"The system says: {error.strerror}{file}.", hint=where)
-    text = " ".join(str(error).split()) or "no message"
-    return GeosrError(
-        f"This is a bug in geosr: {type(error).__name__}: {text}",
-        hint=f"{where} Please report it with what that prints.",
-    )

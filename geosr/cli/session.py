@@ -13,12 +13,11 @@ from typing import Any
 
 import click
 
-from geosr.batch.failures import in_words
 from geosr.cli.bar import TextLines
 from geosr.cli.logs import LogFile, shown_logs
 from geosr.cli.progress import JsonLines, Progress, event_output, thinned
 from geosr.cli.stopping import StopRequest, StopSteps, stop_requests
-from geosr.core.errors import CancelledError, OptionError
+from geosr.core.errors import CancelledError, OptionError, in_words
 from geosr.core.events import EventSink, error_event, format_event, no_events
 
 _log = logging.getLogger(__name__)

@@ -140,3 +140,32 @@ class CancelledError(GeosrError):
 
 class GeosrDeprecationWarning(FutureWarning):
     """Something will go in a named version."""
+
+
+def in_words(
+    error: BaseException,
+    *,
+    memory: str = "Lower --tile-size or --workers.",
+    where: str = "Run it again with -v -v to see where it happened.",
+) -> GeosrError:
+    """Return the error that says in a sentence what happened.
+
+    ``memory`` is the hint when there is too little of it, ``where`` tells where to find more.
+
+    >>> in_words(KeyError("x")).message
+    "This is a bug in geosr: KeyError: 'x'"
+    """
+    if isinstance(error, GeosrError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return CancelledError("Stopped.")
+    if isinstance(error, MemoryError):
+        return NotEnoughMemoryError("There is not enough memory.", hint=memory)
+    if isinstance(error, OSError) and error.strerror:
+        file = f": {error.filename}" if error.filename else ""
+        return GeosrError(f"The system says: {error.strerror}{file}.", hint=where)
+    text = " ".join(str(error).split()) or "no message"
+    return GeosrError(
+        f"This is a bug in geosr: {type(error).__name__}: {text}",
+        hint=f"{where} Please report it with what that prints.",
+    )

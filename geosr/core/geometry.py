@@ -56,9 +56,17 @@ class Window:
         >>> Window(-2, 3, 14, 14).clip((10, 12))
         Window(row_off=0, col_off=3, height=10, width=9)
         """
-        row_off, col_off = max(self.row_off, 0), max(self.col_off, 0)
-        row_end = max(min(self.row_off + self.height, shape[0]), row_off)
-        col_end = max(min(self.col_off + self.width, shape[1]), col_off)
+        return self.within(Window(0, 0, *shape))
+
+    def within(self, other: Window) -> Window:
+        """Return the part inside another window.
+
+        >>> Window(-2, 3, 14, 14).within(Window(-1, 0, 11, 12))
+        Window(row_off=-1, col_off=3, height=11, width=9)
+        """
+        row_off, col_off = max(self.row_off, other.row_off), max(self.col_off, other.col_off)
+        row_end = max(min(self.row_off + self.height, other.row_off + other.height), row_off)
+        col_end = max(min(self.col_off + self.width, other.col_off + other.width), col_off)
         return Window(row_off, col_off, row_end - row_off, col_end - col_off)
 
     def scale(self, factor: int) -> Window:

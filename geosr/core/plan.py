@@ -155,9 +155,12 @@ class ResampledPlan(BlockPlan):
         """Yield the blocks in the order in which they are written."""
         outputs = plan_blocks(self.output_shape, block_size=self.block_size)
         for number, output in enumerate(outputs):
-            rows, cols = (self._core(output, axis) for axis in (0, 1))
-            core = Window(rows[0], cols[0], rows[1] - rows[0], cols[1] - cols[0])
-            yield Block(core, output, number)
+            yield Block(self.under(output), output, number)
+
+    def under(self, output: Window) -> Window:
+        """Return the source pixels that lie under a window of the output."""
+        (top, bottom), (left, right) = (self._core(output, axis) for axis in (0, 1))
+        return Window(top, left, bottom - top, right - left)
 
     def _core(self, output: Window, axis: int) -> Tuple[int, int]:
         """Return the first source pixel under a block, and the one behind its last."""

@@ -56,7 +56,7 @@ class WideBlock(LoadedBlock):
 def load_wide_block(block: Block, reader: Reader, reach: int) -> WideBlock:
     """Read a block and ``reach`` pixels around it."""
     core = block.core
-    seen = core.grow(reach).clip(reader.shape)
+    seen = core.grow(reach).within(reader.extent)
     raw, good = reader.read(seen)
     place = core.shift(-seen.row_off, -seen.col_off).slices
     valid = None if good is None else good[:, *place]

@@ -27,6 +27,10 @@ class Reader(Protocol):
         """``(height, width)`` of what is upscaled, in source pixels."""
 
     @property
+    def extent(self) -> Window:
+        """All that can be read: `shape` counts from (0, 0), and more may lie around it."""
+
+    @property
     def dtype(self) -> str:
         """The source's dtype name."""
 
@@ -41,7 +45,7 @@ class Reader(Protocol):
     def read(self, window: Window) -> tuple[Array, Valid | None]:
         """Return values ``(bands, height, width)`` as stored and which of them are valid.
 
-        ``window`` lies inside ``shape``. None for the second: all are valid.
+        ``window`` lies inside ``extent``. None for the second: all are valid.
         """
 
 

@@ -52,9 +52,9 @@ def read_ahead(
 def load_block(block: Block, reader: Reader, halo: int) -> LoadedBlock:
     """Read a block, fill its holes from around it, and mirror it at the raster's edges."""
     core, wide = block.core, block.core.grow(halo)
-    seen = inner = wide.clip(reader.shape)
+    seen = inner = wide.within(reader.extent)
     raw, valid = reader.read(seen)
-    around = core.grow(2 * halo).clip(reader.shape)
+    around = core.grow(2 * halo).within(reader.extent)
     if valid is not None and valid.any() and not valid.all() and around != seen:
         raw, valid = reader.read(around)  # filling a hole looks as far again as the network
         seen = around

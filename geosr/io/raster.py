@@ -84,6 +84,12 @@ class RasterReader:
         return self._window.shape
 
     @property
+    def extent(self) -> Window:
+        """The whole raster, counted from the first pixel of what is read."""
+        rows, cols = self._window.row_off, self._window.col_off
+        return Window(0, 0, *self._facts.grid.shape).shift(-rows, -cols)
+
+    @property
     def dtype(self) -> str:
         """The dtype of the bands."""
         return self._facts.dtypes[self._indexes[0] - 1]
@@ -107,7 +113,7 @@ class RasterReader:
     def read(self, window: Window) -> tuple[NDArray[np.generic], Valid | None]:
         """Return values ``(bands, height, width)`` as stored and which of them are valid.
 
-        ``window`` counts from the reader's own and lies inside `shape`. None for the second:
+        ``window`` counts from the reader's own and lies inside `extent`. None for the second:
         all are valid.
 
         Raises

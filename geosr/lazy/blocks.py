@@ -207,6 +207,11 @@ class _Pixels:
     alpha: int | None = None
 
     @property
+    def extent(self) -> Window:
+        """The whole raster."""
+        return Window(0, 0, *self.shape)
+
+    @property
     def dtype(self) -> str:
         """The dtype name."""
         return self.values.dtype.name

@@ -47,7 +47,7 @@ class OpenReader:
 
     def __init__(self, reader: RasterReader, thread: ThreadPoolExecutor) -> None:
         self._reader, self._thread = reader, thread
-        self.shape, self.dtype = reader.shape, reader.dtype
+        self.shape, self.extent, self.dtype = reader.shape, reader.extent, reader.dtype
         self.count, self.alpha = reader.count, reader.alpha
 
     def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:

@@ -137,21 +137,10 @@ class ChosenBlendedPlan(ChosenPlan, BlendedPlan):
     """The same for tiles that overlap: they lie where those of the whole raster do."""
 
 
-@dataclass(frozen=True)
-class _SourcePixels(ResampledPlan):
-    """Tells which source pixels lie under a window of the output."""
-
-    def under(self, output: Window) -> Window:
-        """Return them."""
-        (top, bottom), (left, right) = self._core(output, 0), self._core(output, 1)
-        return Window(top, left, bottom - top, right - left)
-
-
 def _resampled(plan: ResampledPlan, output: Window) -> View:
-    pixels = _SourcePixels(**vars(plan))
     pieces = enumerate(_pieces(output, plan.block_size))
-    blocks = tuple(Block(pixels.under(piece), piece, number) for number, piece in pieces)
-    return View(pixels.under(output), output, _chosen(plan, blocks))
+    blocks = tuple(Block(plan.under(piece), piece, number) for number, piece in pieces)
+    return View(plan.under(output), output, _chosen(plan, blocks))
 
 
 def _chosen(plan: BlockPlan, blocks: tuple[Block, ...]) -> BlockPlan:

@@ -12,7 +12,7 @@ from typing import Any
 
 from geosr.core.answers import answer_event, cancelled_event, refusal_event
 from geosr.core.catalog import KERNEL_FACTORS, KERNEL_RADIUS, kernel_facts, shipped_models
-from geosr.core.errors import CancelledError, GeosrError, NotEnoughMemoryError, OptionError
+from geosr.core.errors import CancelledError, GeosrError, OptionError, in_words
 from geosr.core.events import Event, EventSink, ThrottledSink
 from geosr.core.requests import (
     Cancel,
@@ -29,6 +29,9 @@ from geosr.core.requests import (
     read_message,
 )
 from geosr.serving.folder import SessionFolder
+
+_ZOOM_IN = "Zoom in, or close other programs."
+_WHERE = "What geosr serve writes to standard error shows where it happened."
 
 _log = logging.getLogger(__name__)
 
@@ -210,7 +213,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - the worker lives on
             if not isinstance(error, GeosrError):
                 _log.warning("Request %r failed", request.id, exc_info=True)
-            return refusal_event(request.id, in_words(error)), None
+            return refusal_event(request.id, in_words(error, memory=_ZOOM_IN, where=_WHERE)), None
 
     def _service(self) -> Any:
         """Return what makes previews; it loads what reads rasters."""
@@ -219,29 +222,6 @@ class Worker:
 
             self._previews = Previews(self._folder, max_mpx=self._max_mpx)
         return self._previews
-
-
-def in_words(error: Exception) -> GeosrError:
-    """Return the error that says in a sentence why a request failed.
-
-    >>> in_words(KeyError("x")).message
-    "This is a bug in geosr: KeyError: 'x'"
-    """
-    if isinstance(error, GeosrError):
-        return error
-    if isinstance(error, MemoryError):
-        return NotEnoughMemoryError(
-            "There is not enough memory.", hint="Zoom in, or close other programs."
-        )
-    where = "What geosr serve writes to standard error shows where it happened."
-    if isinstance(error, OSError) and error.strerror:
-        file = f": {error.filename}" if error.filename else ""
-        return GeosrError(f"The system says: {error.strerror}{file}.", hint=where)
-    text = " ".join(str(error).split()) or "no message"
-    return GeosrError(
-        f"This is a bug in geosr: {type(error).__name__}: {text}",
-        hint=f"{where} Please report it.",
-    )
 
 
 def _models(request: Models) -> Event:

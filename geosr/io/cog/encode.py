@@ -29,7 +29,7 @@ from geosr.io.cog.layout import CogLayout, cog_layout, reduced
 from geosr.io.cog.options import OURS
 from geosr.io.cog.pyramid import halved
 from geosr.io.encoded import EncodedBlock
-from geosr.io.opening import open_raster
+from geosr.io.opening import GDAL_ERRORS, lacks_memory, open_raster, reason
 from geosr.io.output import Output
 from geosr.io.raster import equals_nodata
 
@@ -199,8 +199,15 @@ def _row_of_tiles(
     """Let GDAL write a raster into memory, and return its tiles as they lie there."""
     shape = dict(zip(("height", "width"), values.shape[1:], strict=True))
     with MemoryFile() as memory:
-        with open_raster(memory.name, "w", driver="GTiff", **keywords, **shape, **options) as dst:
-            dst.write(values)
+        try:
+            with open_raster(
+                memory.name, "w", driver="GTiff", **keywords, **shape, **options
+            ) as dst:
+                dst.write(values)
+        except GDAL_ERRORS as error:
+            if lacks_memory(error):
+                raise MemoryError(reason(error)) from error
+            raise
         data = memory.getbuffer()
         tags = read_directories(data)[0]
         offsets, counts = tags[TILE_OFFSETS].numbers(), tags[TILE_BYTE_COUNTS].numbers()

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geosr.quantise import keep_clear
+
 Values = NDArray[Any]
 Valid = NDArray[np.bool_]
 
@@ -100,13 +102,8 @@ def _avoid(means: Values, nodata: float) -> None:
     """Move, in place, what GDAL would take for nodata; see `geosr.quantise`."""
     kind = means.dtype
     if kind.kind == "f":
-        value, width = float(kind.type(nodata)), abs(nodata) * 2.0**-20
-        if nodata == 0:
-            means[means == 0] = np.finfo(kind).tiny
-        elif np.isfinite(nodata):
-            with np.errstate(over="ignore"):
-                near = np.abs(means - kind.type(nodata)) < width
-            means[near] = value - np.copysign(width, value)
+        if np.isfinite(nodata):
+            keep_clear(means, kind.type(nodata))
         return
     up = int(nodata) < np.iinfo(kind).max
     means[means == kind.type(nodata)] = kind.type(int(nodata) + 1 if up else int(nodata) - 1)
