@@ -14,7 +14,9 @@ from geosr.models.families import build, finished, start_from  # noqa: E402
 from geosr.models.layers import PixelShuffle  # noqa: E402
 from geosr.models.radius import checked_radius, graph_radius, probed_radius  # noqa: E402
 
-CASES = [(name, factor) for name in ("geosr-lite", "srcnn", "fsrcnn") for factor in (2, 3, 4)]
+CASES = [
+    (name, factor) for name in ("geosr", "geosr-lite", "srcnn", "fsrcnn") for factor in (2, 3, 4)
+]
 
 
 def lively(architecture: str, factor: int, seed: int = 0) -> keras.Model:
@@ -60,7 +62,7 @@ def test_radius_is_counted_and_measured_alike(architecture, factor):
 
 def test_geosr_lite_looks_ten_pixels_far_with_at_most_80000_weights():
     for factor in (2, 3, 4):
-        model = finished(build("geosr-lite", factor, expansion=8))
+        model = finished(build("geosr-lite", factor, expansion=8), "geosr-lite")
         assert graph_radius(model) == 10
         assert 30_000 <= model.count_params() <= 80_000
 
@@ -88,16 +90,17 @@ def test_a_global_layer_is_refused():
 
 @pytest.mark.parametrize("architecture", ["geosr-lite", "srcnn", "fsrcnn"])
 def test_saved_network_is_the_same_after_reading(architecture, tmp_path):
-    model = finished(lively(architecture, 2))
+    model = finished(lively(architecture, 2), architecture)
     model.save(tmp_path / "net.keras")
     again = keras.saving.load_model(tmp_path / "net.keras", safe_mode=True)
     x = np.random.default_rng(2).normal(0, 1, (1, 20, 22, 1))
     assert np.array_equal(run(model, x), run(again, x))
 
 
-def test_collapsed_network_is_the_same_function():
-    model = lively("geosr-lite", 3)
-    plain = finished(model)
+@pytest.mark.parametrize("architecture", ["geosr", "geosr-lite"])
+def test_collapsed_network_is_the_same_function(architecture):
+    model = lively(architecture, 3)
+    plain = finished(model, architecture)
     assert plain.count_params() != model.count_params()
     x = np.random.default_rng(3).normal(0, 1, (1, 25, 25, 1))
     y = run(model, x)
@@ -125,6 +128,22 @@ def test_another_factor_starts_from_the_same_trunk(tmp_path):
     for name in ("conv0", "conv4"):
         ours, theirs = (m.get_layer(name).get_weights() for m in (model, donor))
         assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_factors_share_their_trunk():
+    two = build("geosr", 2, expansion=8)
+    four = build("geosr", 4, expansion=8, trunk=two)
+    assert two.get_layer("conv7") is four.get_layer("conv7")
+    assert two.get_layer("detail_out") is not four.get_layer("detail_out")
+    with pytest.raises(OptionError, match="srcnn shares nothing"):
+        build("srcnn", 2, trunk=two)
+
+
+def test_geosr_looks_twenty_pixels_far_with_about_300000_weights():
+    for factor in (2, 3, 4):
+        model = finished(build("geosr", factor, expansion=8), "geosr")
+        assert graph_radius(model) == declared_radius(model) == 20
+        assert 290_000 < model.count_params() < 300_000
 
 
 def test_unknown_architecture():

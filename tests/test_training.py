@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -144,13 +145,33 @@ def test_checkpoint_of_another_recipe_is_refused(images, tmp_path, trained):
         train(replace(RECIPE, batch_size=3), images, tmp_path)
 
 
+def test_factors_are_trained_together(images, tmp_path):
+    """Each gets weights of its own, with one trunk, and a stopped run goes on."""
+    recipe = replace(RECIPE, name="tiny", upscale_factor=(2, 3), steps=3, patch=8)
+    events = []
+    train(recipe, images, tmp_path, on_event=events.append)
+    told = [event["message"] for event in events if event["event"] == "log"]
+    assert "x2 " in told[0]
+    assert "x3 " in told[0]
+    facts = [ModelFacts.from_card((tmp_path / f"tiny-x{n}.json").read_text()) for n in (2, 3)]
+    assert [(f.family, f.upscale_factor) for f in facts] == [("tiny", 2), ("tiny", 3)]
+    two, three = (
+        keras.saving.load_model(tmp_path / f"tiny-x{n}.keras").get_layer("conv2").get_weights()
+        for n in (2, 3)
+    )
+    np.testing.assert_array_equal(two[0], three[0])
+    (tmp_path / "tiny-x2.json").unlink()
+    train(recipe, images, tmp_path)  # from the checkpoint, which is at the end
+    assert ModelFacts.from_card((tmp_path / "tiny-x2.json").read_text()).sha256
+
+
 def test_batches_are_paired_and_repeatable(images):
     side = (12 + 2 * 10) * 2
     pool, held = load_pools(RECIPE, images, side=side)
     assert (len(pool.planes), len(held.planes)) == (8, 4)  # red, green, blue and luma of each
-    low, high = draw_batch(pool, RECIPE, halo=10, step=3)
-    again, _ = draw_batch(pool, RECIPE, halo=10, step=3)
-    other, _ = draw_batch(pool, RECIPE, halo=10, step=4)
+    low, high = draw_batch(pool, RECIPE, halo=10, step=3, upscale_factor=2)
+    again, _ = draw_batch(pool, RECIPE, halo=10, step=3, upscale_factor=2)
+    other, _ = draw_batch(pool, RECIPE, halo=10, step=4, upscale_factor=2)
     assert low.shape == (2, 32, 32, 1)
     assert high.shape == (2, 24, 24, 1)
     assert np.array_equal(low, again)
@@ -185,10 +206,16 @@ def test_missing_images(tmp_path):
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
-def test_shipped_recipes_can_be_read(factor):
+def test_recipes_of_geosr_lite_can_be_read(factor):
     recipe = read_recipe(f"recipes/geosr-lite-x{factor}.toml", steps=5)
     assert (recipe.upscale_factor, recipe.steps) == (factor, 5)
     assert all("BY-SA" not in source.licence for source in recipe.sources)
+
+
+def test_all_recipes_can_be_read():
+    for path in Path("recipes").glob("*.toml"):
+        recipe = read_recipe(path)
+        assert all("BY-SA" not in source.licence for source in recipe.sources)
 
 
 @pytest.mark.parametrize(

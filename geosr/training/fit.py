@@ -45,7 +45,8 @@ def train(
 
     ``out_dir`` gets ``checkpoint.npz`` (a stopped run goes on from it with the same batches),
     ``history.csv``, ``history.png`` and, at the end, the weights as .keras and .onnx with
-    their card.
+    their card. A recipe of several factors leaves one set of them each; the card of the first
+    is returned.
 
     Raises
     ------
@@ -58,53 +59,78 @@ def train(
     out_dir.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(recipe.seed)
     on_event(phase_event("Reading the images"))
-    model = build(recipe.architecture, recipe.upscale_factor, expansion=recipe.expansion)
-    halo = declared_radius(model)
-    side = (recipe.patch + 2 * halo) * recipe.upscale_factor
+    models = _models(recipe)
+    halo = declared_radius(next(iter(models.values())))
+    side = (recipe.patch + 2 * halo) * max(models)
     pool, held = load_pools(recipe, data_dir, side=side)
-    pairs = validation_pairs(held, recipe)
-    run = _Run(recipe, model, out_dir)
+    pairs = {factor: validation_pairs(held, recipe, factor) for factor in models}
+    run = _Run(recipe, models, out_dir)
     if not (resume and run.restored()) and recipe.initial:
-        start_from(model, recipe.initial)
+        for model in models.values():
+            start_from(model, recipe.initial)
     planes = f"{len(pool.planes)} planes"
     on_event(phase_event(f"Training {recipe.name}: {planes}, {recipe.steps} steps"))
     losses: list[float] = []
     for step, (low, high) in _batches(pool, recipe, halo, run.step):
         begun = time.monotonic()
-        losses.append(float(run.trained.train_on_batch(low, high)))
+        losses.append(run.train_on(low, high))
         run.seconds += time.monotonic() - begun
         run.step = step + 1
         on_event(progress_event(run.step, recipe.steps))
         if run.step % recipe.validate_every == 0 or run.step == recipe.steps:
             row = run.validate(pairs, float(np.mean(losses)))
             losses.clear()
-            on_event(log_event("info", row.line()))
+            on_event(log_event("info", f"{row.line()}{run.by_factor()}"))
             run.save()
     on_event(phase_event("Writing the weights"))
     with run.averaged():
-        model.save(out_dir / "training_form.keras")  # what another factor can start from
-        plain = finished(model)
-    return publish(plain, recipe, run.history, out_dir)
+        first = next(iter(models.values()))
+        first.save(out_dir / "training_form.keras")  # what another run can start from
+        plain = [finished(model, recipe.architecture) for model in models.values()]
+    cards = [publish(model, recipe, run.history, out_dir) for model in plain]
+    return cards[0]
 
 
-def _batches(
-    pool: Pool, recipe: Recipe, halo: int, first: int
-) -> Iterator[tuple[int, tuple[Plane, Plane]]]:
+def _models(recipe: Recipe) -> dict[int, keras.Model]:
+    """Build the network of each factor; all share the trunk of the first."""
+    models: dict[int, keras.Model] = {}
+    for factor in recipe.factors:
+        trunk = next(iter(models.values()), None)
+        models[factor] = build(recipe.architecture, factor, expansion=recipe.expansion, trunk=trunk)
+    return models
+
+
+Batch = tuple[list[Plane], list[Plane]]
+"""Low and high resolution, for each factor."""
+
+
+def _batches(pool: Pool, recipe: Recipe, halo: int, first: int) -> Iterator[tuple[int, Batch]]:
     """Yield each step with its batch, drawn in a thread while the step before it trains."""
+
+    def drawn(step: int) -> Batch:
+        pairs = [
+            draw_batch(pool, recipe, halo=halo, step=step, upscale_factor=factor)
+            for factor in recipe.factors
+        ]
+        return [low for low, _ in pairs], [high for _, high in pairs]
+
     with ThreadPoolExecutor(1) as drawer:
-        coming = drawer.submit(draw_batch, pool, recipe, halo=halo, step=first)
+        coming = drawer.submit(drawn, first)
         for step in range(first, recipe.steps):
             batch = coming.result()
-            coming = drawer.submit(draw_batch, pool, recipe, halo=halo, step=step + 1)
+            coming = drawer.submit(drawn, step + 1)
             yield step, batch
 
 
 class _Run:
-    """A run's moving parts: the model, its optimizer, the step and the history."""
+    """A run's moving parts: the models, their optimizer, the step and the history."""
 
-    def __init__(self, recipe: Recipe, model: keras.Model, out_dir: Path) -> None:
-        self.recipe, self.model, self.out_dir = recipe, model, out_dir
-        self.trained = valid_part(model)
+    def __init__(self, recipe: Recipe, models: dict[int, keras.Model], out_dir: Path) -> None:
+        self.recipe, self.models, self.out_dir = recipe, models, out_dir
+        parts = [valid_part(model) for model in models.values()]
+        # Together they are one model of several inputs and outputs: a step trains all factors.
+        self.trained = parts[0] if len(parts) == 1 else _side_by_side(parts)
+        self.scores: dict[int, float] = {}
         self.optimizer = keras.optimizers.Adam(
             keras.optimizers.schedules.CosineDecay(
                 recipe.learning_rate / 20,
@@ -115,11 +141,15 @@ class _Run:
             ),
             use_ema=True,
             ema_momentum=recipe.ema,
+            global_clipnorm=recipe.clip_norm or None,
         )
         # XLA's convolutions are slower than oneDNN's on a processor; JAX knows nothing else.
         jit = keras.backend.backend() == "jax"
+        losses = [Charbonnier(recipe.loss_eps) for _ in parts]
         self.trained.compile(
-            optimizer=self.optimizer, loss=Charbonnier(recipe.loss_eps), jit_compile=jit
+            optimizer=self.optimizer,
+            loss=losses if len(losses) > 1 else losses[0],
+            jit_compile=jit,
         )
         self.optimizer.build(self.trained.trainable_variables)
         self.step = 0
@@ -136,23 +166,50 @@ class _Run:
         yield
         self.trained.set_weights(weights)
 
-    def validate(self, pairs: list[Pair], loss: float) -> Row:
+    def train_on(self, low: list[Plane], high: list[Plane]) -> float:
+        """Take one step; return the mean loss of the factors."""
+        several = len(low) > 1
+        found = self.trained.train_on_batch(
+            low if several else low[0], high if several else high[0]
+        )
+        total = np.ravel(found)[0]  # the others are its parts
+        return float(total) / len(low)
+
+    def validate(self, pairs: dict[int, list[Pair]], loss: float) -> Row:
         """Score the averaged weights; append to the history and return its new row."""
         with self.averaged():
-            scores = [
-                psnr(pair.high, self._upscaled(pair.low), data_range=1.0, border=pair.border)
-                for pair in pairs
-            ]
+            scores = {
+                factor: [
+                    psnr(
+                        pair.high,
+                        self._upscaled(factor, pair.low),
+                        data_range=1.0,
+                        border=pair.border,
+                    )
+                    for pair in of_factor
+                ]
+                for factor, of_factor in pairs.items()
+            }
+        plain = {factor: [p.bicubic for p in of_factor] for factor, of_factor in pairs.items()}
         rate = float(ops.convert_to_numpy(self.optimizer.learning_rate))
-        bicubic = float(np.mean([pair.bicubic for pair in pairs])) if pairs else float("nan")
-        score = float(np.mean(scores)) if pairs else float("nan")
+        score, bicubic = _mean(scores), _mean(plain)
+        self.scores = {
+            factor: _mean({factor: scores[factor]}) - _mean({factor: plain[factor]})
+            for factor in pairs
+        }
         row = Row(self.step, round(self.seconds, 1), loss, rate, score, bicubic)
         self.history.append(row)
         write_history(self.history, self.out_dir, title=self.recipe.name)
         return row
 
-    def _upscaled(self, low: Plane) -> Plane:
-        output = self.model.predict_on_batch(low[None, :, :, None])
+    def by_factor(self) -> str:
+        """Return what was gained over bicubic for each factor, if there are several."""
+        if len(self.scores) < 2:
+            return ""
+        return "; " + ", ".join(f"x{factor} {gain:+.3f}" for factor, gain in self.scores.items())
+
+    def _upscaled(self, factor: int, low: Plane) -> Plane:
+        output = self.models[factor].predict_on_batch(low[None, :, :, None])
         image: Plane = np.asarray(output)[0, :, :, 0]
         return image
 
@@ -193,3 +250,15 @@ class _Run:
         self.step, self.seconds = facts["step"], facts["s"]
         self.history = [row for row in read_history(self.out_dir) if row.step <= self.step]
         return True
+
+
+def _side_by_side(parts: list[keras.Model]) -> keras.Model:
+    """Return one model with the inputs and outputs of several."""
+    inputs = [keras.Input((None, None, 1), name=f"low_{part.name}") for part in parts]
+    outputs = [part(x) for part, x in zip(parts, inputs, strict=True)]
+    return keras.Model(inputs, outputs, name="side_by_side")
+
+
+def _mean(scores: dict[int, list[float]]) -> float:
+    found = [score for of_factor in scores.values() for score in of_factor]
+    return float(np.mean(found)) if found else float("nan")

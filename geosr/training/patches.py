@@ -47,13 +47,12 @@ VALIDATION_SIDE = 384
 """Validation looks at this much of each plane, in high-resolution pixels."""
 
 
-def validation_pairs(pool: Pool, recipe: Recipe) -> list[Pair]:
+def validation_pairs(pool: Pool, recipe: Recipe, upscale_factor: int) -> list[Pair]:
     """Degrade the middle of each validation plane."""
-    return [_pair(plane, recipe) for plane in pool.planes]
+    return [_pair(plane, recipe, upscale_factor) for plane in pool.planes]
 
 
-def _pair(plane: Plane, recipe: Recipe) -> Pair:
-    s = recipe.upscale_factor
+def _pair(plane: Plane, recipe: Recipe, s: int) -> Pair:
     height, width = (min(n, VALIDATION_SIDE) // s * s for n in plane.shape)
     row, col = (plane.shape[0] - height) // 2, (plane.shape[1] - width) // 2
     high = plane[row : row + height, col : col + width]
@@ -135,13 +134,16 @@ def _whole_part(image: Plane, valid: NDArray[np.bool_]) -> Plane:
     return image[:, slice(*rows), slice(*cols)]
 
 
-def draw_batch(pool: Pool, recipe: Recipe, *, halo: int, step: int) -> tuple[Plane, Plane]:
+def draw_batch(
+    pool: Pool, recipe: Recipe, *, halo: int, step: int, upscale_factor: int
+) -> tuple[Plane, Plane]:
     """Return low ``(batch, p + 2 halo, p + 2 halo, 1)`` and high ``(batch, s*p, s*p, 1)``.
 
     The same recipe, seed and step give the same batch, so a run can go on where it stopped.
     """
-    rng = np.random.default_rng([recipe.seed, step])
-    s, side = recipe.upscale_factor, (recipe.patch + 2 * halo) * recipe.upscale_factor
+    s, several = upscale_factor, len(recipe.factors) > 1
+    rng = np.random.default_rng([recipe.seed, step, *([s] if several else [])])
+    side = (recipe.patch + 2 * halo) * s
     high = np.empty((recipe.batch_size, side, side), np.float32)
     for sample in high:
         plane = pool.planes[rng.choice(len(pool.planes), p=pool.odds)]

@@ -21,11 +21,13 @@ from geosr.training.recipe import Recipe
 def publish(model: keras.Model, recipe: Recipe, history: list[Row], out_dir: Path) -> Path:
     """Write ``NAME.keras``, ``NAME.onnx`` and their card ``NAME.json``; return the card's path."""
     checked_radius(model)
-    files = {kind: f"{recipe.name}.{kind}" for kind in ("keras", "onnx")}
+    factor = model.get_layer("high_resolution").upscale_factor
+    name = recipe.name_of(factor)
+    files = {kind: f"{name}.{kind}" for kind in ("keras", "onnx")}
     facts = ModelFacts(
-        name=recipe.name,
-        family=recipe.name.rpartition("-x")[0] or recipe.name,
-        upscale_factor=recipe.upscale_factor,
+        name=name,
+        family=name.rpartition("-x")[0] or name,
+        upscale_factor=factor,
         radius=declared_radius(model),
         parameters=model.count_params(),
         files=files,

@@ -10,7 +10,7 @@ from typing import Any
 from geosr.core.errors import InputFileError, OptionError
 from geosr.degrade import DEGRADATIONS
 
-ARCHITECTURES = ("geosr-lite", "srcnn", "fsrcnn")
+ARCHITECTURES = ("geosr", "geosr-lite", "srcnn", "fsrcnn")
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,15 @@ class Source:
 class Recipe:
     """Everything that decides the weights of a run.
 
-    ``loss_eps`` is where the Charbonnier loss turns from squared to absolute, as a part of a
-    plane's range: small values leave outliers alone, large ones serve PSNR.
+    Several factors are trained together: they share all but the tail, and each is published under
+    the name and its factor. ``loss_eps`` is where the Charbonnier loss turns from squared to
+    absolute, as a part of a plane's range: small values leave outliers alone, large ones serve
+    PSNR. ``clip_norm`` bounds the norm of all gradients together; 0 does not.
     """
 
     name: str
     architecture: str
-    upscale_factor: int
+    upscale_factor: int | tuple[int, ...]
     sources: tuple[Source, ...]
     degradation: str = "area"
     steps: int = 1000
@@ -56,6 +58,7 @@ class Recipe:
     learning_rate: float = 1e-3
     warmup: int = 200
     ema: float = 0.999
+    clip_norm: float = 0.0
     loss_eps: float = 0.01
     seed: int = 0
     expansion: int = 128
@@ -76,12 +79,22 @@ class Recipe:
                 hint=f"Use one of {', '.join(DEGRADATIONS)}.",
             )
         numbers = (self.steps, self.batch_size, self.patch, self.validate_every)
-        if min(numbers) < 1 or self.upscale_factor < 2 or not self.sources:
+        if min(numbers) < 1 or min(self.factors, default=0) < 2 or not self.sources:
             raise OptionError(
                 "A recipe needs sources, a factor of 2 or more, and at least one step, patch "
                 "pixel and sample a batch.",
                 hint="Compare it with recipes/geosr-lite-x2.toml.",
             )
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """The upscale factors, one or several."""
+        several = self.upscale_factor
+        return several if isinstance(several, tuple) else (several,)
+
+    def name_of(self, upscale_factor: int) -> str:
+        """Return what the weights for a factor are called."""
+        return f"{self.name}-x{upscale_factor}" if len(self.factors) > 1 else self.name
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as plain values, for cards and checkpoints."""
@@ -115,6 +128,8 @@ def read_recipe(path: str | Path, **changes: Any) -> Recipe:
         )
     try:
         sources = tuple(_source(entry) for entry in table.pop("sources", ()))
+        if isinstance(table.get("upscale_factor"), list):
+            table["upscale_factor"] = tuple(table["upscale_factor"])
         recipe = Recipe(sources=sources, **table)
     except TypeError as error:
         raise OptionError(
