@@ -246,7 +246,7 @@ def num_blocks(shape: Tuple[int, int], *, block_size: int) -> int:
     return -(-shape[0] // block_size) * -(-shape[1] // block_size)
 
 
-def block_side(upscale_factor: int, *, bytes_per_output_pixel: int, limit: int = 76 << 20) -> int:
+def block_side(upscale_factor: int, *, bytes_per_output_pixel: int, limit: int = 64 << 20) -> int:
     """Return the side of a block in source pixels: the largest that ``limit`` bytes allow.
 
     A block is what is read and written at once. Its output is a multiple of the file's
