@@ -55,7 +55,7 @@ def scores_of(path: Path, kind: str, degradation: str, factor: int, model: str) 
     truth = _read(path, kind)
     s = factor
     truth = truth[:, : truth.shape[1] // s * s, : truth.shape[2] // s * s]
-    low = DEGRADATIONS[degradation](truth.astype(np.float64), s)
+    low = DEGRADATIONS[degradation](truth.astype(np.float64), s, np.random.default_rng(0))
     low = _rounded(low, truth.dtype)
     for method in (*CLASSICAL, "gdalwarp -r cubic", model):
         output = _warped(low, s) if method.startswith("gdalwarp") else _upscaled(low, s, method)
@@ -215,7 +215,8 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with rgb/ and ms/")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     parser.add_argument("--family", default="geosr-lite")
-    parser.add_argument("--degradations", nargs="+", default=["area", "mtf"])
+    known = [name for name in DEGRADATIONS if name != "real"]  # which is for values from 0 to 1
+    parser.add_argument("--degradations", nargs="+", default=["area", "mtf"], choices=known)
     parser.add_argument("--write-cards", action="store_true")
     args = parser.parse_args()
     warnings.simplefilter("ignore", NotGeoreferencedWarning)

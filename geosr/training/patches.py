@@ -1,4 +1,7 @@
-"""Paired patches, cut from high-resolution rasters and degraded as they are drawn."""
+"""Paired patches, cut from high-resolution rasters and degraded as they are drawn.
+
+The planes of rasters are held in memory; those of patch sets are read when they are drawn.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,20 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geosr.core.catalog import KERNEL_RADIUS
-from geosr.core.errors import InputFileError
+from geosr.core.errors import InputFileError, OptionError
 from geosr.core.geometry import Window
-from geosr.degrade import DEGRADATIONS, area
+from geosr.degrade import area
 from geosr.io.raster import RasterReader, read_facts
 from geosr.kernels import interleave, upsample
 from geosr.metrics import LUMA, psnr
+from geosr.training.dataset.stored import AnyPlane, PatchSet, StoredPair
 from geosr.training.recipe import Recipe, Source
 
 _log = logging.getLogger(__name__)
@@ -29,8 +34,33 @@ Plane = NDArray[np.float32]
 class Pool:
     """Planes ``(h, w)`` scaled to a range of about 1, and how likely each is to be drawn."""
 
-    planes: tuple[Plane, ...]
+    planes: tuple[Plane | AnyPlane, ...]
     odds: NDArray[np.float64]
+
+    def draw(self, rng: np.random.Generator) -> Plane | AnyPlane:
+        """Draw a plane, as ``rng.choice`` does, which would add up the odds each time."""
+        return self.planes[int(self._cumulative.searchsorted(rng.random(), side="right"))]
+
+    @cached_property
+    def _cumulative(self) -> NDArray[np.float64]:
+        total = np.asarray(self.odds.cumsum())
+        return np.asarray(total / total[-1])
+
+    def of_side(self, side: int) -> Pool:
+        """Return what is left of the pool if planes must be ``side`` pixels high and wide.
+
+        Raises
+        ------
+        InputFileError
+            If nothing is.
+        """
+        kept = [index for index, plane in enumerate(self.planes) if min(plane.shape) >= side]
+        if not kept:
+            raise InputFileError(
+                f"No image is {side} pixels wide.", hint="Use larger images or a smaller patch."
+            )
+        odds = self.odds[kept]
+        return Pool(tuple(self.planes[index] for index in kept), odds / odds.sum())
 
 
 @dataclass(frozen=True)
@@ -46,17 +76,27 @@ class Pair:
 VALIDATION_SIDE = 384
 """Validation looks at this much of each plane, in high-resolution pixels."""
 
+VALIDATION_PLANES = 96
+"""And at so many planes of a patch set, evenly spaced."""
+
 
 def validation_pairs(pool: Pool, recipe: Recipe, upscale_factor: int) -> list[Pair]:
-    """Degrade the middle of each validation plane."""
-    return [_pair(plane, recipe, upscale_factor) for plane in pool.planes]
+    """Degrade the middle of each validation plane; what is random about it depends on the seed."""
+    return [
+        _pair(plane, recipe, upscale_factor, np.random.default_rng([recipe.seed, number]))
+        for number, plane in enumerate(pool.planes)
+    ]
 
 
-def _pair(plane: Plane, recipe: Recipe, s: int) -> Pair:
+def _pair(plane: Plane | AnyPlane, recipe: Recipe, s: int, rng: np.random.Generator) -> Pair:
     height, width = (min(n, VALIDATION_SIDE) // s * s for n in plane.shape)
     row, col = (plane.shape[0] - height) // 2, (plane.shape[1] - width) // 2
-    high = plane[row : row + height, col : col + width]
-    low = DEGRADATIONS[recipe.degradation](high, s).astype(np.float32)
+    if isinstance(plane, StoredPair):
+        row, col = row // s * s, col // s * s
+        low, high = plane.crop(slice(row, row + height), slice(col, col + width))
+    else:
+        high = plane[row : row + height, col : col + width]
+        low = recipe.degrader(high[None], s, rng)[0].astype(np.float32)
     reach = KERNEL_RADIUS["bicubic"]
     padded = np.pad(low, reach, mode="reflect")[None]
     plain = interleave(upsample(padded, "bicubic", s))[0]
@@ -72,11 +112,21 @@ def load_pools(recipe: Recipe, data_dir: str | Path, *, side: int) -> tuple[Pool
     ------
     InputFileError
         If no file matches, or one cannot be read.
+    OptionError
+        If a patch set has pairs of another factor.
     """
-    train: list[Plane] = []
+    train: list[Plane | AnyPlane] = []
     odds: list[float] = []
-    held: list[Plane] = []
+    held: list[Plane | AnyPlane] = []
     for source in recipe.sources:
+        if source.dataset:
+            stored = _patch_set(Path(data_dir) / source.dataset, recipe, side)
+            found = stored.planes("train")
+            train += found
+            odds += [source.weight / len(found)] * len(found)
+            held += _some(stored.planes("validation"))
+            _log.info("%s: %d planes", source.dataset, len(found))
+            continue
         paths = sorted(Path(data_dir).glob(source.glob))
         if not paths:
             raise InputFileError(
@@ -96,6 +146,33 @@ def load_pools(recipe: Recipe, data_dir: str | Path, *, side: int) -> tuple[Pool
             f"No image is {side} pixels wide.", hint="Use larger images or a smaller patch."
         )
     return Pool(tuple(train), share / share.sum()), Pool(tuple(held), np.ones(len(held)))
+
+
+def _patch_set(folder: Path, recipe: Recipe, side: int) -> PatchSet:
+    stored = PatchSet(folder)
+    factor = stored.index.upscale_factor
+    if factor and recipe.factors != (factor,):
+        raise OptionError(
+            f"The patch set {folder} has pairs of factor {factor}, and the recipe is for "
+            f"{', '.join(map(str, recipe.factors))}.",
+            hint="Change upscale_factor, or make another set with `geosr dataset`.",
+        )
+    if stored.index.patch < side:
+        raise InputFileError(
+            f"The patches of {folder} are {stored.index.patch} pixels wide, and the recipe needs "
+            f"{side} with what its network looks at around a patch.",
+            hint=f"Make the set with --patch {side}, or lower patch in the recipe.",
+        )
+    if stored.index.count("train") == 0:
+        raise InputFileError(
+            f"The patch set {folder} has no patches for training.", hint="Make another."
+        )
+    return stored
+
+
+def _some(planes: list[AnyPlane]) -> list[AnyPlane]:
+    count = min(len(planes), VALIDATION_PLANES)
+    return [planes[i * len(planes) // count] for i in range(count)]
 
 
 def _is_held(path: Path, source: Source) -> bool:
@@ -143,15 +220,38 @@ def draw_batch(
     """
     s, several = upscale_factor, len(recipe.factors) > 1
     rng = np.random.default_rng([recipe.seed, step, *([s] if several else [])])
-    side = (recipe.patch + 2 * halo) * s
+    side = (recipe.patch_of(s) + 2 * halo) * s
     high = np.empty((recipe.batch_size, side, side), np.float32)
-    for sample in high:
-        plane = pool.planes[rng.choice(len(pool.planes), p=pool.odds)]
-        row, col = (int(rng.integers(0, n - side + 1)) for n in plane.shape)
-        sample[:] = _turned(plane[row : row + side, col : col + side], int(rng.integers(8)))
-    low = DEGRADATIONS[recipe.degradation](high, s)
+    paired: dict[int, Plane] = {}  # low sides that are stored
+    for number, sample in enumerate(high):
+        plane = pool.draw(rng)
+        step_of = s if isinstance(plane, StoredPair) else 1
+        row, col = (int(rng.integers(0, (n - side) // step_of + 1)) * step_of for n in plane.shape)
+        rows, cols, way = slice(row, row + side), slice(col, col + side), int(rng.integers(8))
+        if isinstance(plane, StoredPair):
+            coarse, fine = plane.crop(rows, cols)
+            paired[number] = _turned(coarse, way)
+        else:
+            fine = plane[rows, cols]
+        sample[:] = _turned(fine, way)
+    low = _low_sides(recipe, high, paired, s, rng)
     core = slice(halo * s, side - halo * s)
     return low[..., None].astype(np.float32), high[:, core, core, None]
+
+
+def _low_sides(
+    recipe: Recipe, high: Plane, paired: dict[int, Plane], s: int, rng: np.random.Generator
+) -> NDArray[np.floating]:
+    """Degrade all samples but those that have a low side of their own."""
+    if not paired:
+        return recipe.degrader(high, s, rng)
+    low = np.empty((len(high), *(n // s for n in high.shape[1:])), np.float32)
+    made = [number for number in range(len(high)) if number not in paired]
+    if made:
+        low[made] = recipe.degrader(high[made], s, rng)
+    for number, coarse in paired.items():
+        low[number] = coarse
+    return low
 
 
 def _turned(patch: Plane, way: int) -> Plane:

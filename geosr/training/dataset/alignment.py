@@ -1,0 +1,62 @@
+"""How the pixels of one raster lie on those of a finer one, by their transforms."""
+
+from __future__ import annotations
+
+from geosr.core.errors import UnsupportedRasterError
+from geosr.io.footprint import same_crs
+from geosr.io.raster import RasterFacts
+
+Line = tuple[float, float]
+"""Scale and origin: ``y = scale * x + origin``."""
+
+TOLERANCE = 0.01
+"""How far the ratio of the pixel sizes may be from a whole number."""
+
+
+def placed(low: RasterFacts, high: RasterFacts) -> tuple[int, tuple[Line, Line]]:
+    """Return the factor between two rasters, and how rows and columns of the first go to the other.
+
+    That is for rows and for columns ``(scale, origin)``: places count from the outer corner.
+
+    Raises
+    ------
+    UnsupportedRasterError
+        If they lie in different CRSs, at an angle, or their ratio is no whole number.
+    """
+    if low.has_transform != high.has_transform or not same_crs(low.grid.crs, high.grid.crs):
+        raise UnsupportedRasterError(
+            f"{low.path} and {high.path} are not in the same CRS.",
+            hint="Bring the finer one to the CRS of the other with `rio warp --dst-crs`.",
+        )
+    if not low.has_transform:
+        ratios = [n / m for n, m in zip(high.grid.shape, low.grid.shape, strict=True)]
+        factor = _factor(low.path, high.path, ratios)
+        return factor, ((ratios[0], 0.0), (ratios[1], 0.0))
+    a, b, c, d, e, f = low.grid.transform
+    ha, hb, hc, hd, he, hf = high.grid.transform
+    det = ha * he - hb * hd
+    col_scale, col_skew = (he * a - hb * d) / det, (he * b - hb * e) / det
+    row_skew, row_scale = (ha * d - hd * a) / det, (ha * e - hd * b) / det
+    factor = _factor(low.path, high.path, [row_scale, col_scale])
+    if max(abs(col_skew), abs(row_skew)) > 1e-3 * factor:
+        raise UnsupportedRasterError(
+            f"The rows of {low.path} and {high.path} are not parallel.",
+            hint="Bring the finer one to the other's grid with `rio warp --like`.",
+        )
+    east, south = c - hc, f - hf
+    return factor, (
+        (row_scale, (ha * south - hd * east) / det),
+        (col_scale, (he * east - hb * south) / det),
+    )
+
+
+def _factor(low: str, high: str, ratios: list[float]) -> int:
+    factor = round(sum(ratios) / 2)
+    if factor < 2 or any(abs(ratio / factor - 1) > TOLERANCE for ratio in ratios):
+        said = " and ".join(f"{ratio:.4g}" for ratio in dict.fromkeys(ratios))
+        raise UnsupportedRasterError(
+            f"A pixel of {low} is {said} pixels of {high} wide; that is no whole number of 2 or "
+            "more.",
+            hint="The coarser raster goes first. Resample the finer one with `rio warp --res`.",
+        )
+    return factor
