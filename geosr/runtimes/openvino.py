@@ -46,17 +46,8 @@ class OpenVinoNetwork:
     def __init__(
         self, path: Path, *, cut: tuple[str, str] | None, precision: str, threads: int
     ) -> None:
-        ov = _openvino()
-        self._core = ov.Core()
-        _check_is_onnx(ov, path)
-        try:
-            model = self._core.read_model(str(path))
-        except RuntimeError as error:
-            raise ModelFileError(
-                f"{path.name} is no network that OpenVINO can read: {_first_line(error)}",
-                hint="Export it again as ONNX, opset 11 to 18.",
-            ) from error
-        self._model = model if cut is None else _part(ov, model, cut)
+        self._core, model = open_core(path)
+        self._model = model if cut is None else _part(_openvino(), model, cut)
         if len(self._model.inputs) != 1 or len(self._model.outputs) != 1:
             raise ModelFileError(
                 f"{path.name} has {len(self._model.inputs)} inputs and "
@@ -121,6 +112,26 @@ class OpenVinoNetwork:
                 fixed.reshape(list(shape))
                 self._compiled[shape] = self._core.compile_model(fixed, "CPU", self._settings)
             return self._compiled[shape]
+
+
+def open_core(path: Path) -> tuple[Any, Any]:
+    """Return OpenVINO's core, and the graph of an .onnx file.
+
+    Raises
+    ------
+    ModelFileError
+        If OpenVINO cannot read it.
+    """
+    ov = _openvino()
+    core = ov.Core()
+    _check_is_onnx(ov, path)
+    try:
+        return core, core.read_model(str(path))
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"{path.name} is no network that OpenVINO can read: {_first_line(error)}",
+            hint="Export it again as ONNX, opset 11 to 18.",
+        ) from error
 
 
 def supports_bfloat16() -> bool:
