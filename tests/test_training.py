@@ -221,9 +221,9 @@ def test_all_recipes_can_be_read():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("nonsense = 1", "unknown keys: nonsense"),
+        ("nonsense = 1", "unknown key: nonsense"),
         ("name = ", "no TOML"),
-        ('name = "a"\narchitecture = "geosr-lite"', "lacks something"),
+        ('name = "a"\narchitecture = "geosr-lite"', "lacks upscale_factor, sources"),
         ('name="a"\narchitecture="unet"\nupscale_factor=2\n[[sources]]\nglob="*"', "unet"),
     ],
 )

@@ -11,6 +11,7 @@ from geosr.cli.progress import Progress
 from geosr.cli.session import EventCommand, command_session
 from geosr.cli.stopping import StopSteps
 from geosr.core.errors import MissingDependencyError
+from geosr.core.events import log_event
 
 
 @click.command(cls=EventCommand, short_help="Train a model.")
@@ -33,6 +34,11 @@ from geosr.core.errors import MissingDependencyError
 )
 @click.option("--steps", type=int, metavar="N", help="Steps, in place of the recipe's.")
 @click.option("--seed", type=int, metavar="N", help="Seed, in place of the recipe's.")
+@click.option(
+    "--data-parallel",
+    is_flag=True,
+    help="Share each batch among all devices; with KERAS_BACKEND=jax.",
+)
 @options.run_options
 def train(
     recipe_path: str,
@@ -42,6 +48,7 @@ def train(
     resume: bool,
     steps: int | None,
     seed: int | None,
+    data_parallel: bool,
     progress: Progress | None,
     exit_with_stdin: bool,
     log_path: str | None,
@@ -64,10 +71,15 @@ def train(
         steps=StopSteps(interrupt_s=0.0),  # the checkpoint is replaced in one go
         log_path=log_path,
     ) as session:
-        _need_keras()
+        need_keras()
         from geosr.training.recipe import read_recipe
 
         recipe = read_recipe(recipe_path, steps=steps, seed=seed)
+        if data_parallel:
+            from geosr.training.devices import share_batches
+
+            devices = share_batches()
+            session.emit(log_event("info", f"Each batch is shared among {devices} devices."))
         from geosr.training.fit import train as fit
 
         card = fit(recipe, data_dir, out_dir, resume=resume, on_event=session.emit)
@@ -76,9 +88,10 @@ def train(
             click.echo(str(card))
 
 
-def _need_keras() -> None:
+def need_keras(what: str = "Training") -> None:
+    """Raise `MissingDependencyError` if Keras is not installed."""
     if importlib.util.find_spec("keras") is None:
         raise MissingDependencyError(
-            "Training needs Keras, which is not installed.",
+            f"{what} needs Keras, which is not installed.",
             hint='Install it with: pip install "geosr[tensorflow]"',
         )

@@ -132,6 +132,12 @@ class PredictionError(GeosrError, ArithmeticError):
     code = "model.output"
 
 
+class TrainingError(GeosrError, ArithmeticError):
+    """Training came to nothing: its loss is no number, or the network collapsed."""
+
+    code = "training"
+
+
 class CancelledError(GeosrError):
     """The run was stopped from outside, before it was done."""
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+
+from geosr.training.checkpoint import replacing
 
 
 @dataclass(frozen=True)
 class Row:
-    """The state after some steps: loss since the last row, validation scores in dB."""
+    """The state after some steps: losses since the last row, validation scores in dB.
+
+    ``terms`` has the mean of each loss term before weighting, and what else was watched.
+    """
 
     step: int
     seconds: float
@@ -17,6 +22,7 @@ class Row:
     learning_rate: float
     psnr: float
     bicubic: float
+    terms: dict[str, float] = field(default_factory=dict)
 
     @property
     def gain(self) -> float:
@@ -31,13 +37,29 @@ class Row:
         )
 
 
+_COLUMNS = tuple(f.name for f in fields(Row) if f.name != "terms")
+
+
 def write_history(rows: list[Row], out_dir: Path, *, title: str) -> None:
-    """Write ``history.csv`` and ``history.png``."""
-    with (out_dir / "history.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [*(f.name for f in fields(Row)), "gain"])
+    """Write ``history.csv``, with a column for each loss term, and ``history.png``.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written; the old ones are left then.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row.terms))
+    with (
+        replacing(out_dir / "history.csv") as path,
+        path.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, [*_COLUMNS, "gain", *names])
         writer.writeheader()
-        writer.writerows({**asdict(row), "gain": row.gain} for row in rows)
-    _plot(rows, out_dir / "history.png", title)
+        for row in rows:
+            line = {name: value for name, value in asdict(row).items() if name != "terms"}
+            writer.writerow({**line, "gain": row.gain, **row.terms})
+    with replacing(out_dir / "history.png") as path:
+        _plot(rows, path, title)
 
 
 def read_history(out_dir: Path) -> list[Row]:
@@ -46,10 +68,13 @@ def read_history(out_dir: Path) -> list[Row]:
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        return [
-            Row(int(line["step"]), *(float(line[f.name]) for f in fields(Row)[1:]))
-            for line in csv.DictReader(file)
-        ]
+        return [_row(line) for line in csv.DictReader(file)]
+
+
+def _row(line: dict[str, str]) -> Row:
+    terms = {k: float(v) for k, v in line.items() if k not in (*_COLUMNS, "gain") and v}
+    numbers = {name: float(line[name]) for name in _COLUMNS[1:]}
+    return Row(step=int(line["step"]), terms=terms, **numbers)
 
 
 def _plot(rows: list[Row], path: Path, title: str) -> None:

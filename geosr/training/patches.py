@@ -186,8 +186,10 @@ def _planes(path: Path, source: Source, side: int) -> Iterator[Plane]:
     whole = Window(0, 0, *facts.grid.shape)
     values, valid = RasterReader(facts, tuple(range(1, bands + 1)), whole).read(whole)
     image = values.astype(np.float32)
-    if valid is not None:
+    if valid is not None and not source.ignore_nodata:
         image = _whole_part(image, np.asarray(valid.all(axis=0)))
+        if image[0].size < values[0].size / 2:
+            _log.warning("%s: holes leave %d x %d pixels of it", path.name, *image.shape[1:])
     if facts.dtype == "uint8":
         image /= 255
         if facts.count >= 3:

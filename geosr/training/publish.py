@@ -20,28 +20,33 @@ from geosr.training.recipe import Recipe
 
 def publish(model: keras.Model, recipe: Recipe, history: list[Row], out_dir: Path) -> Path:
     """Write ``NAME.keras``, ``NAME.onnx`` and their card ``NAME.json``; return the card's path."""
-    checked_radius(model)
     factor = model.get_layer("high_resolution").upscale_factor
     name = recipe.name_of(factor)
-    files = {kind: f"{name}.{kind}" for kind in ("keras", "onnx")}
     facts = ModelFacts(
         name=name,
         family=name.rpartition("-x")[0] or name,
         upscale_factor=factor,
         radius=declared_radius(model),
         parameters=model.count_params(),
-        files=files,
         tensors={DETAIL_IN: DETAIL_IN, DETAIL_OUT: DETAIL_OUT},
         licence=recipe.licence,
         summary=recipe.summary,
-        sources=tuple(f"{s.glob}: {s.licence}" for s in recipe.sources),
+        sources=tuple(f"{s.name}: {s.licence}" for s in recipe.sources),
         training=_course(recipe, history),
     )
-    model.save(out_dir / files["keras"])
+    return publish_files(model, facts, out_dir)
+
+
+def publish_files(model: keras.Model, facts: ModelFacts, folder: Path) -> Path:
+    """Write a model's weights as .keras and .onnx and its card; return the card's path."""
+    checked_radius(model)
+    files = {kind: f"{facts.name}.{kind}" for kind in ("keras", "onnx")}
+    facts = replace(facts, files=files, sha256={})
+    model.save(folder / files["keras"])
     # If the ONNX export fails, what there is has its card already.
-    write_card(replace(facts, files={"keras": files["keras"]}), out_dir)
-    write_onnx(out_dir / files["keras"], out_dir / files["onnx"], card=facts.to_card())
-    return write_card(facts, out_dir)
+    write_card(replace(facts, files={"keras": files["keras"]}), folder)
+    write_onnx(folder / files["keras"], folder / files["onnx"], card=facts.to_card())
+    return write_card(facts, folder)
 
 
 def write_card(facts: ModelFacts, folder: Path) -> Path:

@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from geosr.core.errors import InputFileError, OptionError
-from geosr.degrade import DEGRADATIONS
+from geosr.degrade import DEGRADATIONS, Degrader
+from geosr.training.tables import check_table, read_part, with_tuples
+from geosr.training.terms import Terms, check_kind, check_names, read_terms
 
-ARCHITECTURES = ("geosr", "geosr-lite", "srcnn", "fsrcnn")
+ARCHITECTURES = (
+    "geosr",
+    "geosr-lite",
+    "edsr",
+    "edsr-large",
+    "espcn",
+    "esrgan",
+    "fsrcnn",
+    "rcan-local",
+    "rrdb",
+    "rrdb-small",
+    "srcnn",
+    "srcnn-955",
+    "srgan",
+    "srresnet",
+)
 
 
 @dataclass(frozen=True)
 class Source:
-    """Images to train on.
+    """Images to train on: files, or a patch set made by ``geosr dataset``.
 
     Attributes
     ----------
     glob
         File names below the data folder.
+    dataset
+        In its place: a patch set's folder, below the data folder or anywhere. It has been split
+        already, and its own pairs of resolutions are taken as they are.
     weight
         How often they are drawn, against the other sources.
     reduce
@@ -28,13 +49,74 @@ class Source:
         than 1 removes the traces of a camera's colour filter and of JPEG.
     validation
         File names, out of those, that are kept for validation.
+    ignore_nodata
+        The nodata value is a brightness like any other here, as 255 in pictures whose white
+        pixels would else be holes.
     """
 
-    glob: str
+    glob: str = ""
     weight: float = 1.0
     reduce: tuple[int, ...] = (1,)
     validation: tuple[str, ...] = ()
     licence: str = ""
+    dataset: str = ""
+    ignore_nodata: bool = False
+
+    def __post_init__(self) -> None:
+        if bool(self.glob) == bool(self.dataset):
+            raise OptionError(
+                "A recipe's source needs either a glob or a dataset.",
+                hint='Write glob = "*.tif", or dataset = "DIR".',
+            )
+        if self.dataset and (self.reduce != (1,) or self.validation):
+            raise OptionError(
+                f"The recipe's dataset {self.dataset} has reduce or validation.",
+                hint="They are for a glob; a patch set has its own split and resolution.",
+            )
+
+    @property
+    def name(self) -> str:
+        """What the source is called in cards and messages."""
+        return self.glob or self.dataset
+
+
+@dataclass(frozen=True)
+class Gan:
+    """How a discriminator is trained against the network.
+
+    Attributes
+    ----------
+    discriminator
+        ``unet`` judges each pixel, ``vgg`` the whole patch.
+    filters
+        Of its first convolution.
+    learning_rate
+        Of its own optimizer, constant.
+    pretrain
+        Steps at the beginning on the other losses, without the perceptual one.
+    pause_above
+        While it is right about this share of the samples it does not learn.
+    tolerance
+        The run is stopped as collapsed when validation is so many dB below bicubic.
+    """
+
+    discriminator: str = "unet"
+    filters: int = 32
+    learning_rate: float = 1e-4
+    pretrain: int = 0
+    pause_above: float = 0.95
+    tolerance: float = 6.0
+
+    def __post_init__(self) -> None:
+        check_names(
+            (self.discriminator,), ("unet", "vgg"), "A recipe has an unknown gan.discriminator"
+        )
+        if not (self.filters > 0 and self.learning_rate > 0 and 0.5 < self.pause_above <= 1):
+            raise OptionError(
+                f"A recipe's [gan] says filters = {self.filters}, learning_rate = "
+                f"{self.learning_rate}, pause_above = {self.pause_above}.",
+                hint="The first two are above 0, the last is above 0.5 and at most 1.",
+            )
 
 
 @dataclass(frozen=True)
@@ -44,17 +126,24 @@ class Recipe:
     Several factors are trained together: they share all but the tail, and each is published under
     the name and its factor. ``loss_eps`` is where the Charbonnier loss turns from squared to
     absolute, as a part of a plane's range: small values leave outliers alone, large ones serve
-    PSNR. ``clip_norm`` bounds the norm of all gradients together; 0 does not.
+    PSNR. ``patch`` is in source pixels, one number or one for each factor. ``clip_norm``
+    bounds the norm of all gradients together; 0 does not. ``schedule`` lets the rate fall
+    after ``warmup`` steps: as a ``cosine`` to a hundredth, or in ``step`` halvings at 50, 75,
+    90 and 95 % of the steps. ``losses`` holds the terms that are made small, with weights and
+    parameters: see `geosr.training.terms`; none is one Charbonnier term. ``precision`` is what
+    the trained convolutions compute in; weights are float32 always. ``gan`` says more about
+    the ``adversarial`` loss, if that is one of them. Of several ``degradation``s each sample
+    draws one; ``degrade`` holds their parameters: see `geosr.degrade.Degrader`.
     """
 
     name: str
     architecture: str
     upscale_factor: int | tuple[int, ...]
     sources: tuple[Source, ...]
-    degradation: str = "area"
+    degradation: str | tuple[str, ...] = "area"
     steps: int = 1000
     batch_size: int = 16
-    patch: int = 48
+    patch: int | tuple[int, ...] = 48
     learning_rate: float = 1e-3
     warmup: int = 200
     ema: float = 0.999
@@ -66,19 +155,32 @@ class Recipe:
     initial: str = ""
     licence: str = "Apache-2.0"
     summary: str = ""
+    schedule: str = "cosine"
+    precision: str = "float32"
+    losses: dict[str, Any] = field(default_factory=dict)
+    gan: Gan | None = None
+    degrade: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
+        for key, known in _CHOICES.items():
+            value = getattr(self, key)
+            names = value if isinstance(value, tuple) else (value,)
+            check_names(names, known, f"A recipe has an unknown {key}")
+        Degrader.of(self.degradation, self.degrade)
+        if "adversarial" in self.terms and self.gan is None:
+            object.__setattr__(self, "gan", Gan())
+        if "adversarial" not in self.terms and self.gan is not None:
             raise OptionError(
-                f"A recipe asks for the architecture {self.architecture!r}.",
-                hint=f"Use one of {', '.join(ARCHITECTURES)}.",
+                "A recipe has a table [gan] and no adversarial loss.",
+                hint="Add `adversarial` to [losses], or leave [gan] out.",
             )
-        if self.degradation not in DEGRADATIONS:
+        patches = self.patch if isinstance(self.patch, tuple) else (self.patch,)
+        if len(patches) not in (1, len(self.factors)):
             raise OptionError(
-                f"A recipe asks for the degradation {self.degradation!r}.",
-                hint=f"Use one of {', '.join(DEGRADATIONS)}.",
+                f"A recipe has {len(patches)} patch sizes for {len(self.factors)} factors.",
+                hint="Give one number, or one for each factor.",
             )
-        numbers = (self.steps, self.batch_size, self.patch, self.validate_every)
+        numbers = (self.steps, self.batch_size, *patches, self.validate_every)
         if min(numbers) < 1 or min(self.factors, default=0) < 2 or not self.sources:
             raise OptionError(
                 "A recipe needs sources, a factor of 2 or more, and at least one step, patch "
@@ -86,11 +188,47 @@ class Recipe:
                 hint="Compare it with recipes/geosr-lite-x2.toml.",
             )
 
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any], where: str = "The recipe") -> Self:
+        """Return the recipe of plain values, as `to_dict` or a TOML file has them.
+
+        Keys that are missing have their defaults.
+
+        Raises
+        ------
+        OptionError
+            If a key is unknown or missing, or a value of the wrong kind.
+        """
+        check_table(table, cls, where)
+        given = dict(table)
+        entries = given.pop("sources", ())
+        check_kind("sources", entries, (), where)
+        sources = tuple(read_part(Source, entry, f"{where}'s [[sources]]") for entry in entries)
+        if given.get("gan") is not None:
+            given["gan"] = read_part(Gan, given["gan"], f"{where}'s [gan]")
+        return cls(sources=sources, **with_tuples(given))
+
     @property
     def factors(self) -> tuple[int, ...]:
         """The upscale factors, one or several."""
         several = self.upscale_factor
         return several if isinstance(several, tuple) else (several,)
+
+    def patch_of(self, upscale_factor: int) -> int:
+        """Return the side of a patch for a factor, in source pixels."""
+        if isinstance(self.patch, tuple):
+            return self.patch[self.factors.index(upscale_factor)]
+        return self.patch
+
+    @property
+    def terms(self) -> Terms:
+        """The loss terms with all their parameters."""
+        return read_terms(self.losses, "A recipe", eps=self.loss_eps)
+
+    @property
+    def degrader(self) -> Degrader:
+        """What makes the low-resolution side."""
+        return Degrader.of(self.degradation, self.degrade)
 
     def name_of(self, upscale_factor: int) -> str:
         """Return what the weights for a factor are called."""
@@ -120,28 +258,14 @@ def read_recipe(path: str | Path, **changes: Any) -> Recipe:
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise OptionError(f"The recipe {path} is no TOML: {error}.", hint="Mend it.") from error
-    unknown = set(table) - {f.name for f in fields(Recipe)}
-    if unknown:
-        raise OptionError(
-            f"The recipe {path} has unknown keys: {', '.join(sorted(unknown))}.",
-            hint=f"Known: {', '.join(f.name for f in fields(Recipe))}.",
-        )
-    try:
-        sources = tuple(_source(entry) for entry in table.pop("sources", ()))
-        if isinstance(table.get("upscale_factor"), list):
-            table["upscale_factor"] = tuple(table["upscale_factor"])
-        recipe = Recipe(sources=sources, **table)
-    except TypeError as error:
-        raise OptionError(
-            f"The recipe {path} lacks something: {error}.",
-            hint="Compare it with recipes/geosr-lite-x2.toml.",
-        ) from error
+    recipe = Recipe.from_dict(table, f"The recipe {path}")
     given: dict[str, Any] = {key: value for key, value in changes.items() if value is not None}
     return replace(recipe, **given)
 
 
-def _source(entry: dict[str, Any]) -> Source:
-    lists: dict[str, Any] = {
-        key: tuple(entry[key]) for key in ("reduce", "validation") if key in entry
-    }
-    return Source(**{**entry, **lists})
+_CHOICES = {
+    "architecture": ARCHITECTURES,
+    "degradation": tuple(DEGRADATIONS),
+    "schedule": ("cosine", "step"),
+    "precision": ("float32", "mixed_bfloat16"),
+}
