@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
 from geosr.core.errors import ModelFileError, OptionError
-from geosr.models.fsrcnn import build_fsrcnn
+from geosr.models.edsr import build_edsr, build_edsr_paper
+from geosr.models.espcn import build_espcn, build_espcn_paper
+from geosr.models.fsrcnn import build_fsrcnn, build_fsrcnn_paper
 from geosr.models.geosr_lite import build_geosr_lite
 from geosr.models.geosr_main import build_geosr
 from geosr.models.layers import ExpandedConv
-from geosr.models.srcnn import build_srcnn
+from geosr.models.rcan import build_rcan
+from geosr.models.rcan_local import build_rcan_local
+from geosr.models.rrdb import build_rrdb, build_rrdb_paper
+from geosr.models.srcnn import build_srcnn, build_srcnn_paper
+from geosr.models.srresnet import build_srresnet, build_srresnet_paper
 
 PLAIN: dict[str, Callable[..., keras.Model]] = {
     "geosr": build_geosr,
@@ -21,7 +30,65 @@ PLAIN: dict[str, Callable[..., keras.Model]] = {
 }
 """Networks with a training form, whose trunk can serve several factors."""
 
-OTHERS: dict[str, Callable[..., keras.Model]] = {"srcnn": build_srcnn, "fsrcnn": build_fsrcnn}
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a network is, besides its weights.
+
+    Attributes
+    ----------
+    build
+        Makes it for an ``upscale_factor``.
+    bands
+        Bands of its input and its output.
+    value_range
+        Values that its input must lie in; None for networks of the contract, which take any
+        units. Those with a range are for research: never a default, and not for `geosr train`.
+    exact
+        Local, so that tiles can give the untiled result.
+    """
+
+    build: Callable[..., keras.Model]
+    bands: int = 1
+    value_range: tuple[float, float] | None = None
+    exact: bool = True
+
+    @property
+    def is_contract(self) -> bool:
+        """Whether it keeps the contract: any units, block means kept, exact tiles."""
+        return self.value_range is None
+
+
+_NINE_FIVE_FIVE: dict[str, Any] = {"kernels": (9, 5, 5)}
+_LARGE: dict[str, Any] = {"filters": 256, "blocks": 32, "residual_scale": 0.1}
+_SMALL: dict[str, Any] = {"filters": 32, "growth": 16, "blocks": 3}
+_UNIT, _BYTE = (0.0, 1.0), (0.0, 255.0)
+
+ARCHITECTURES: dict[str, Architecture] = {
+    **{name: Architecture(builder) for name, builder in PLAIN.items()},
+    "edsr": Architecture(build_edsr),
+    "edsr-large": Architecture(partial(build_edsr, **_LARGE)),
+    "espcn": Architecture(build_espcn),
+    "esrgan": Architecture(build_rrdb),
+    "fsrcnn": Architecture(build_fsrcnn),
+    "rcan-local": Architecture(build_rcan_local),
+    "rrdb": Architecture(build_rrdb),
+    "rrdb-small": Architecture(partial(build_rrdb, **_SMALL)),
+    "srcnn": Architecture(build_srcnn),
+    "srcnn-955": Architecture(partial(build_srcnn, **_NINE_FIVE_FIVE)),
+    "srgan": Architecture(build_srresnet),
+    "srresnet": Architecture(build_srresnet),
+    "edsr-paper": Architecture(build_edsr_paper, 3, _BYTE),
+    "edsr-large-paper": Architecture(partial(build_edsr_paper, **_LARGE), 3, _BYTE),
+    "espcn-paper": Architecture(build_espcn_paper, 1, _UNIT),
+    "fsrcnn-paper": Architecture(build_fsrcnn_paper, 1, _UNIT),
+    "rcan": Architecture(build_rcan, 3, _BYTE, exact=False),
+    "rrdb-paper": Architecture(build_rrdb_paper, 3, _UNIT),
+    "srcnn-paper": Architecture(build_srcnn_paper, 1, _UNIT),
+    "srcnn-955-paper": Architecture(partial(build_srcnn_paper, **_NINE_FIVE_FIVE), 1, _UNIT),
+    "srresnet-paper": Architecture(build_srresnet_paper, 3, _UNIT),
+}
+"""All networks by name; ``srgan`` and ``esrgan`` are the generators of those."""
 
 
 def build(
@@ -38,17 +105,17 @@ def build(
     """
     if architecture in PLAIN:
         return PLAIN[architecture](upscale_factor=upscale_factor, expansion=expansion, trunk=trunk)
-    if architecture not in OTHERS:
+    if architecture not in ARCHITECTURES:
         raise OptionError(
             f"There is no architecture {architecture!r}.",
-            hint=f"Use one of {', '.join(sorted((*PLAIN, *OTHERS)))}.",
+            hint=f"Use one of {', '.join(sorted(ARCHITECTURES))}.",
         )
     if trunk is not None:
         raise OptionError(
             f"{architecture} shares nothing between factors.",
             hint=f"Give one factor, or use one of {', '.join(sorted(PLAIN))}.",
         )
-    return OTHERS[architecture](upscale_factor=upscale_factor)
+    return ARCHITECTURES[architecture].build(upscale_factor=upscale_factor)
 
 
 def finished(model: keras.Model, architecture: str) -> keras.Model:

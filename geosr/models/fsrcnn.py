@@ -1,4 +1,4 @@
-"""FSRCNN by the geosr contract."""
+"""FSRCNN by the geosr contract, and as its paper has it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 import keras
 from keras import layers
 
+from geosr.models.blocks import PAPER
 from geosr.models.contract import DETAIL_OUT, build_contract
+from geosr.models.paper import build_paper
 
 
 def build_fsrcnn(*, upscale_factor: int, d: int = 56, s: int = 12, m: int = 4) -> keras.Model:
@@ -36,10 +38,7 @@ def build_fsrcnn(*, upscale_factor: int, d: int = 56, s: int = 12, m: int = 4) -
         )
 
     def detail(x: Any) -> Any:
-        sizes = [("features", d, 5), ("shrink", s, 1)]
-        sizes += [(f"map{index}", s, 3) for index in range(m)]
-        sizes += [("expand", d, 1)]
-        for name, width, size in sizes:
+        for name, width, size in _sizes(d, s, m):
             x = conv(width, size, name)(x)
             x = layers.PReLU(shared_axes=(1, 2), name=f"{name}_act")(x)
         return layers.Conv2D(
@@ -54,3 +53,26 @@ def build_fsrcnn(*, upscale_factor: int, d: int = 56, s: int = 12, m: int = 4) -
     return build_contract(
         detail, name=f"fsrcnn_x{factor}", upscale_factor=factor, margin=2 + m + reach
     )
+
+
+def build_fsrcnn_paper(*, upscale_factor: int, d: int = 56, s: int = 12, m: int = 4) -> keras.Model:
+    """Build FSRCNN(d, s, m) as published: luma from 0 to 1, with biases.
+
+    A transposed convolution of 9x9 ends it.
+    """
+
+    def picture(x: Any) -> Any:
+        for name, width, size in _sizes(d, s, m):
+            x = PAPER.conv(width, size, name)(x)
+            x = layers.PReLU(shared_axes=(1, 2), name=f"{name}_act")(x)
+        return layers.Conv2DTranspose(
+            1, 9, strides=upscale_factor, padding="same", name="deconvolution"
+        )(x)
+
+    return build_paper(picture, name=f"fsrcnn_paper_x{upscale_factor}", bands=1)
+
+
+def _sizes(d: int, s: int, m: int) -> list[tuple[str, int, int]]:
+    """Return name, filters and kernel of the convolutions before the last."""
+    maps = [(f"map{index}", s, 3) for index in range(m)]
+    return [("features", d, 5), ("shrink", s, 1), *maps, ("expand", d, 1)]

@@ -94,11 +94,11 @@ class PolyphaseUpsample(layers.Layer):
         self.kernel = kernel
         weights = polyphase_weights(kernel, upscale_factor)
         taps = np.einsum("iy,jx->yxij", weights, weights)
-        self._taps = taps.reshape(*taps.shape[:2], 1, -1).astype("float32")
+        self.taps = taps.reshape(*taps.shape[:2], 1, -1).astype("float32")
 
     def call(self, x: Any) -> Any:
         """Map ``(batch, h, w, 1)`` to phases ``(batch, h - 2 radius, w - 2 radius, s*s)``."""
-        return ops.conv(x, ops.convert_to_tensor(self._taps), padding="valid")
+        return ops.conv(x, ops.convert_to_tensor(self.taps), padding="valid")
 
     def compute_output_shape(self, shape: Any) -> Any:
         """Take the margin off height and width."""
@@ -125,8 +125,21 @@ class KeepMeans(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("geosr")
+class Magnitude(layers.Layer):
+    """Take the sign away: what is left scales with the input and is never negative."""
+
+    def call(self, x: Any) -> Any:
+        """Return the absolute values."""
+        return ops.abs(x)
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """Return the input's shape."""
+        return shape
+
+
+@keras.saving.register_keras_serializable("geosr")
 class PixelShuffle(layers.Layer):
-    """Put phases in place: ``(batch, h, w, s*s)`` to ``(batch, s*h, s*w, 1)``."""
+    """Put phases in place: ``(batch, h, w, s*s*c)`` to ``(batch, s*h, s*w, c)``."""
 
     def __init__(self, upscale_factor: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -135,16 +148,16 @@ class PixelShuffle(layers.Layer):
     def call(self, x: Any) -> Any:
         """Interleave the phases."""
         s = self.upscale_factor
-        _, height, width, _ = ops.shape(x)
-        x = ops.reshape(x, (-1, height, width, s, s))
+        _, height, width, channels = ops.shape(x)
+        x = ops.reshape(x, (-1, height, width, s, channels // s))
         x = ops.transpose(x, (0, 1, 3, 2, 4))
-        return ops.reshape(x, (-1, height * s, width * s, 1))
+        return ops.reshape(x, (-1, height * s, width * s, channels // s**2))
 
     def compute_output_shape(self, shape: Any) -> Any:
         """Multiply height and width."""
-        batch, height, width, _ = shape
+        batch, height, width, channels = shape
         s = self.upscale_factor
-        return (batch, *(None if n is None else n * s for n in (height, width)), 1)
+        return (batch, *(None if n is None else n * s for n in (height, width)), channels // s**2)
 
     def get_config(self) -> dict[str, Any]:
         """Return what the layer is made from."""
@@ -153,7 +166,7 @@ class PixelShuffle(layers.Layer):
 
 @keras.saving.register_keras_serializable("geosr")
 class PixelUnshuffle(layers.Layer):
-    """Undo `PixelShuffle`: ``(batch, s*h, s*w, 1)`` to phases ``(batch, h, w, s*s)``."""
+    """Undo `PixelShuffle`: ``(batch, s*h, s*w, c)`` to phases ``(batch, h, w, s*s*c)``."""
 
     def __init__(self, upscale_factor: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -162,16 +175,16 @@ class PixelUnshuffle(layers.Layer):
     def call(self, x: Any) -> Any:
         """Take the phases apart."""
         s = self.upscale_factor
-        _, height, width, _ = ops.shape(x)
-        x = ops.reshape(x, (-1, height // s, s, width // s, s))
+        _, height, width, channels = ops.shape(x)
+        x = ops.reshape(x, (-1, height // s, s, width // s, s * channels))
         x = ops.transpose(x, (0, 1, 3, 2, 4))
-        return ops.reshape(x, (-1, height // s, width // s, s * s))
+        return ops.reshape(x, (-1, height // s, width // s, s * s * channels))
 
     def compute_output_shape(self, shape: Any) -> Any:
         """Divide height and width."""
-        batch, height, width, _ = shape
+        batch, height, width, channels = shape
         s = self.upscale_factor
-        return (batch, *(None if n is None else n // s for n in (height, width)), s * s)
+        return (batch, *(None if n is None else n // s for n in (height, width)), s * s * channels)
 
     def get_config(self) -> dict[str, Any]:
         """Return what the layer is made from."""
@@ -202,10 +215,13 @@ class ExpandedConv(layers.Layer):
         bands = shape[-1]
         start = keras.initializers.GlorotNormal
         self.expand = self.add_weight(
-            shape=(3, 3, bands, self.expansion), initializer=start(), name="expand"
+            shape=(3, 3, bands, self.expansion), initializer=start(), name="expand", autocast=False
         )
         self.project = self.add_weight(
-            shape=(self.expansion, self.filters), initializer=start(), name="project"
+            shape=(self.expansion, self.filters),
+            initializer=start(),
+            name="project",
+            autocast=False,
         )
         middle = np.zeros((3, 3, bands, self.filters), "float32")
         middle[1, 1, range(min(bands, self.filters)), range(min(bands, self.filters))] = 1
@@ -217,7 +233,8 @@ class ExpandedConv(layers.Layer):
 
     def call(self, x: Any) -> Any:
         """Map ``(batch, h, w, in)`` to ``(batch, h - 2, w - 2, filters)``."""
-        return ops.conv(x, self.collapsed_kernel(), padding="valid")
+        kernel = ops.cast(self.collapsed_kernel(), x.dtype)  # multiplied in float32
+        return ops.conv(x, kernel, padding="valid")
 
     def compute_output_shape(self, shape: Any) -> Any:
         """Take the margin off height and width."""

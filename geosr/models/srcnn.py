@@ -1,4 +1,4 @@
-"""SRCNN by the geosr contract: it corrects the interpolated high-pass image."""
+"""SRCNN by the geosr contract, on the interpolated high-pass image, and as its paper has it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from typing import Any
 import keras
 from keras import layers
 
+from geosr.core.catalog import KERNEL_RADIUS
+from geosr.models.blocks import PAPER
 from geosr.models.contract import DETAIL_OUT, build_contract
-from geosr.models.layers import Crop, PixelShuffle, PixelUnshuffle, PolyphaseUpsample
+from geosr.models.layers import (
+    Crop,
+    MirrorPad,
+    PixelShuffle,
+    PixelUnshuffle,
+    PolyphaseUpsample,
+)
+from geosr.models.paper import build_paper
 
 
 def build_srcnn(
@@ -55,3 +64,23 @@ def build_srcnn(
     return build_contract(
         detail, name=f"srcnn_x{s}", upscale_factor=s, margin=margin + 2
     )  # 2: the interpolation's own radius
+
+
+def build_srcnn_paper(
+    *,
+    upscale_factor: int,
+    filters: tuple[int, int] = (64, 32),
+    kernels: tuple[int, int, int] = (9, 1, 5),
+) -> keras.Model:
+    """Build SRCNN as published: luma from 0 to 1, interpolated by bicubic, with biases."""
+
+    def picture(x: Any) -> Any:
+        x = MirrorPad(KERNEL_RADIUS["bicubic"], name="mirror")(x)
+        x = PolyphaseUpsample(upscale_factor, name="interpolated")(x)
+        x = PixelShuffle(upscale_factor, name="image")(x)
+        for index, (width, size) in enumerate(zip((*filters, 1), kernels, strict=True)):
+            x = PAPER.conv(width, size, f"conv{index}", activation="relu" if index < 2 else None)(x)
+        return x
+
+    sizes = "".join(map(str, kernels))
+    return build_paper(picture, name=f"srcnn_{sizes}_paper_x{upscale_factor}", bands=1)
