@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from geosr.batch.run import BatchReport, find_batch, run_batch
+from geosr.batch.uncertainty import check_both, run_both
 from geosr.core.errors import GeosrError
 from geosr.core.events import EventSink, no_events
 from geosr.core.options import UpscaleKeywords, UpscaleOptions
@@ -69,6 +70,8 @@ def upscale_file(
     chosen = UpscaleOptions(**options)
     with surroundings(chosen, on_event, should_stop) as around:
         plan = around.plan(os.fspath(src_path), chosen)
+        if plan.uncertainty:
+            return run_both(plan, os.fspath(dst_path), around, chosen)
         _check(plan, dst_path, chosen)
         return run_file(plan, os.fspath(dst_path), around, chosen)
 
@@ -135,7 +138,9 @@ def plan_file(
     chosen = UpscaleOptions(**options)
     with surroundings(chosen) as around:
         plan = around.plan(os.fspath(src_path), chosen)
-    if dst_path is not None:
+    if dst_path is not None and plan.uncertainty:
+        check_both(plan, os.fspath(dst_path), chosen)
+    elif dst_path is not None:
         _check(plan, dst_path, chosen)
     return plan
 

@@ -67,6 +67,8 @@ class FilePlan:
         What the user should know.
     time
         How long it will take; None if nothing was measured: see `geosr.calibration`.
+    uncertainty
+        The plan of the second output, which tells how sure the first is; None: there is none.
     """
 
     source: RasterFacts
@@ -80,6 +82,7 @@ class FilePlan:
     foreign: ForeignPredictor | None
     notes: tuple[str, ...]
     time: TimeEstimate | None = None
+    uncertainty: FilePlan | None = None
 
     @property
     def ram_bytes(self) -> int:
@@ -125,6 +128,7 @@ class FilePlan:
             "disk_bytes": self.output.raw_bytes,
             "seconds": round(self.time.seconds, 3) if self.time else None,
             "notes": list(self.notes),
+            "uncertainty": self.uncertainty.to_dict() if self.uncertainty else None,
         }
 
     def lines(self) -> tuple[str, ...]:
@@ -147,7 +151,10 @@ class FilePlan:
         if self.time:
             took = f"about {duration(self.time.seconds)}, measured with {self.time.measured}"
             rows.append(("Time", took))
-        return (*(f"{name:<11}{value}" for name, value in rows), *self.notes)
+        lines = (*(f"{name:<11}{value}" for name, value in rows), *self.notes)
+        if self.uncertainty is None:
+            return lines
+        return (*lines, "", "Then how sure it is:", *self.uncertainty.lines())
 
     def _place(self) -> list[tuple[str, str]]:
         """Return where the output lies, for `lines`."""

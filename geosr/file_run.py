@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from geosr.cluster import Crew, run_on_cluster
@@ -20,6 +21,7 @@ from geosr.core.events import (
     start_event,
 )
 from geosr.core.geometry import GeoGrid
+from geosr.core.heads import find_head
 from geosr.core.options import UpscaleOptions
 from geosr.core.version import __version__
 from geosr.delivery import delivered
@@ -33,7 +35,7 @@ from geosr.io.raster import RasterReader
 from geosr.io.sinks import Sink, open_sink
 from geosr.loaded import LoadedModels
 from geosr.outputs import output_of
-from geosr.planning import plan_run
+from geosr.planning import plan_run, sigma_options
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,14 @@ class UpscaleReport:
         pixel, in the raster's units), ``unresolved`` (blocks that could not be kept exact),
         ``clamped`` (pixels held inside the dtype's range), ``resumed`` (share of the output that
         an earlier run had made), ``model``, ``runtime``, ``device``, ``precision``, ``notes``.
+    uncertainty
+        What was made to tell how sure it is; None: nothing.
     """
 
     output: str
     grid: GeoGrid
     stats: dict[str, Any]
+    uncertainty: UpscaleReport | None = None
 
 
 @dataclass(frozen=True)
@@ -83,13 +88,18 @@ class Surroundings:
 
     def plan(self, src_path: str, options: UpscaleOptions) -> FilePlan:
         """Work a run out: see `geosr.planning.plan_run`."""
-        return plan_run(
+        planned = partial(
+            plan_run,
             src_path,
-            options,
             processors=os.cpu_count() or 1,
             models=self.models,
             settled=self.crew.settled if self.crew else None,
         )
+        plan = planned(options)
+        if options.uncertainty is None:
+            return plan
+        head = find_head(plan.model, options.uncertainty_model)
+        return replace(plan, uncertainty=planned(sigma_options(options), head=head))
 
 
 @contextmanager
@@ -141,6 +151,14 @@ def run_file(
     )
 
 
+def finished_report(plan: FilePlan, dst_path: str) -> UpscaleReport:
+    """Return the report of an output that an earlier run has made and finished."""
+    unknown = {"seconds": 0.0, "source_mpx_per_s": 0.0, "output_mpx_per_s": 0.0}
+    stats = _stats(plan, (Tally(), Tally()), 1.0)
+    known = {**stats, **unknown, "consistency_error": None, "resumed": 1.0}
+    return UpscaleReport(dst_path, plan.output.grid, known)
+
+
 def _run_here(plan: FilePlan, output: Output, around: Surroundings) -> tuple[Tally, Tally]:
     """Make a local output; return what there is to tell of earlier runs, and of this one."""
     on_event, total = around.on_event, plan.blocks.num_tiles
@@ -152,7 +170,7 @@ def _run_here(plan: FilePlan, output: Output, around: Surroundings) -> tuple[Tal
 
         if around.crew:
             workers = around.crew.workers()
-            on_event(phase_event("Upscaling"))
+            on_event(phase_event(_stage(plan)))
             on_tiles(0)
             found, tally = run_on_cluster(
                 plan, output, sink, workers, on_tiles=on_tiles, should_stop=around.should_stop
@@ -170,7 +188,7 @@ def _run_in_threads(
 ) -> Tally:
     around.on_event(phase_event("Loading the model"))
     predictor = plan.foreign or around.models.predictor(plan.model, plan.machinery)
-    around.on_event(phase_event("Upscaling"))
+    around.on_event(phase_event(_stage(plan)))
     on_tiles(0)  # where a resumed run begins
     with RasterReader(plan.source, plan.indexes, plan.window) as reader:
         return run(
@@ -183,6 +201,10 @@ def _run_in_threads(
             on_tiles=on_tiles,
             should_stop=around.should_stop,
         )
+
+
+def _stage(plan: FilePlan) -> str:
+    return "Telling how sure it is" if plan.model.kind == "sigma" else "Upscaling"
 
 
 def _check_unchanged(plan: FilePlan, output: Output) -> None:
@@ -204,6 +226,11 @@ def _told_before(sink: Sink[Any], around: Surroundings) -> Tally:
     return before
 
 
+def _is_comparable(plan: FilePlan) -> bool:
+    """Return whether the output's blocks can be compared with the source's pixels."""
+    return plan.work.resampler is None and plan.model.kind == "picture"
+
+
 def _stats(plan: FilePlan, tallies: tuple[Tally, Tally], seconds: float) -> dict[str, Any]:
     before, now = tallies
     both = Tally()
@@ -221,7 +248,7 @@ def _stats(plan: FilePlan, tallies: tuple[Tally, Tally], seconds: float) -> dict
         "source_mpx_per_s": round(source * share / seconds, 3),
         "output_mpx_per_s": round(output * share / seconds, 3),
         "overhead": round(seconds / network_s, 3) if network_s else None,
-        "consistency_error": None if plan.work.resampler else both.consistency_error,
+        "consistency_error": both.consistency_error if _is_comparable(plan) else None,
         "unresolved": both.counts.unresolved,
         "clamped": both.counts.clamped,
         "resumed": round(1 - share, 4),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+from geosr.core.catalog import ModelFacts
 from geosr.core.version import __version__
 from geosr.file_plan import FilePlan
 from geosr.io.facts import cache_bytes
@@ -24,6 +25,8 @@ def output_of(
     """Return all that a sink needs to know of a plan's output."""
     grids = (plan.source.grid, plan.output.grid)
     metadata = output_metadata(plan.source.metadata, plan.indexes, plan.window, grids)
+    if plan.model.kind == "sigma":
+        metadata = _of_differences(metadata)
     tags = tags_of(plan, __version__)
     return Output(
         path=dst_path,
@@ -36,6 +39,12 @@ def output_of(
         resume=resume,
         cache_bytes=cache_bytes(plan.source, plan.indexes, _read_at_once(plan)) + _ENCODING,
     )
+
+
+def _of_differences(metadata: RasterMetadata) -> RasterMetadata:
+    """Return the metadata of values that are lengths of intervals: they have no offset."""
+    scales = tuple(abs(scale) for scale in metadata.scales)
+    return replace(metadata, scales=scales, offsets=tuple(0.0 for _ in metadata.offsets))
 
 
 def _read_at_once(plan: FilePlan) -> tuple[int, int]:
@@ -56,10 +65,26 @@ def tags_of(plan: FilePlan, version: str) -> Mapping[str, str]:
         "GEOSR_EXACT": "yes" if model.exact else "no: tiles are blended",
         "GEOSR_SHA256": model.sha256.get("onnx") or model.sha256.get("keras", ""),
     }
+    if model.kind == "sigma":
+        tags |= sigma_tags(model)
     if plan.foreign:
         tags["GEOSR_PROBE"] = plan.foreign.findings
         tags["GEOSR_MODEL_RANGE"] = " ".join(map(repr, plan.foreign.model_range or ()))
     return {name: value for name, value in tags.items() if value}
+
+
+def sigma_tags(head: ModelFacts) -> dict[str, str]:
+    """Return what the tags say of values that tell how sure a picture is."""
+    said = " ".join(f"{level}:{value:.4g}" for level, value in sorted(head.multipliers.items()))
+    return {
+        "GEOSR_UNCERTAINTY_OF": head.of,
+        "GEOSR_UNCERTAINTY": "sigma: standard deviation of the picture's error, in its units",
+        "GEOSR_SIGMA_MULTIPLIERS": said,
+        "GEOSR_SIGMA_INTERVAL": "picture +- multiplier * sigma holds the truth in about that "
+        "share of a new scene's pixels, as a mean over scenes"
+        if said
+        else "",
+    }
 
 
 def identity_of(
@@ -84,6 +109,7 @@ def identity_of(
             plan.work.consistency,
             repr(plan.work.hole),
             repr(plan.work.resampler),
+            list(plan.work.contrasts),
             blocks.block_size,
             None if model.exact else blocks.tile_size,
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from geosr.contrast import contrasts
 from geosr.core.catalog import ModelFacts, factors_of, find_model
 from geosr.core.errors import BandError, NotEnoughMemoryError, OptionError
 from geosr.core.geometry import GeoGrid, Window
@@ -37,8 +39,9 @@ def plan_run(
     processors: int,
     models: LoadedModels | None = None,
     settled: Settle | None = None,
+    head: ModelFacts | None = None,
 ) -> FilePlan:
-    """Work a run out from the source's facts and the options; read no pixel but a probe's.
+    """Work a run out from the source's facts and the options; read no pixels but int8's sample.
 
     Parameters
     ----------
@@ -48,6 +51,8 @@ def plan_run(
         Keeps networks without a card, once they are opened and probed.
     settled
         Decides on what a model of a card runs; None: this machine does.
+    head
+        What runs in place of the options' model: see `sigma_options`.
 
     Raises
     ------
@@ -63,8 +68,9 @@ def plan_run(
     grid = source.grid.crop(window)
     models = models or LoadedModels()
     settled = settled or partial(settle, processors=processors)
-    foreign = _foreign(options, source, indexes, partial(models.foreign, processors=processors))
-    model = foreign.facts if foreign else _named(options, source, grid)
+    opened = partial(models.foreign, processors=processors)
+    foreign = None if head else _foreign(options, source, indexes, opened)
+    model = foreign.facts if foreign else head or _named(options, source, grid)
     _check_bands(model, source, indexes)
     machinery = foreign.machinery if foreign else settled(model, options)
     out_grid = _output_grid(grid, model, options)
@@ -81,6 +87,8 @@ def plan_run(
     )
     work = _work(source.dtypes[indexes[0] - 1], grid, model, output, options)
     work = replace(work, threads=machinery.threads)
+    if machinery.precision == "int8":
+        work = replace(work, contrasts=contrasts(source, indexes))
     alpha = _alpha(source, indexes)
     if foreign:
         blocks = _foreign_blocks(foreign, grid, output, options.tile_size, alpha)
@@ -90,6 +98,18 @@ def plan_run(
     plan = FilePlan(source, indexes, window, model, machinery, output, blocks, work, foreign, notes)
     _check_memory(plan)
     return plan
+
+
+def sigma_options(options: UpscaleOptions) -> UpscaleOptions:
+    """Return how a head runs beside a model of ``options``: float32, and NaN for holes."""
+    return replace(
+        options,
+        dtype="float32",
+        nodata=math.nan,
+        precision="auto" if options.precision == "int8" else options.precision,
+        uncertainty=None,
+        uncertainty_model=None,
+    )
 
 
 def _window(grid: GeoGrid, options: UpscaleOptions) -> Window:

@@ -15,13 +15,17 @@ from numpy.typing import NDArray
 from geosr.core.catalog import KERNEL_RADIUS, WEIGHTS_DIR, ModelFacts
 from geosr.core.errors import ModelFileError, OptionError
 from geosr.core.options import UpscaleOptions
-from geosr.kernels import upsample
-from geosr.radiometry import high_pass
+from geosr.kernels import interleave, to_phases, upsample
+from geosr.radiometry import high_pass, keep_means
 
 Array = NDArray[Any]
 
 BFLOAT16_LIMIT = 1.0
 """``--precision auto`` takes bfloat16 up to this error, in DN of 10,000."""
+
+
+_PLAIN = ("auto", "float32")
+"""Precisions that a classical kernel takes."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,62 @@ class ContractPredictor:
     def predict(self, x: Array) -> Array:
         """Map ``(bands, h + 2 radius, w + 2 radius)`` to phases ``(bands, s*s, h, w)``."""
         kernel = self.facts.base or "bicubic"
-        trim = self.facts.radius - KERNEL_RADIUS[kernel]
-        inner = slice(trim, -trim or None)
+        near = _trimmed(x, self.facts.radius - KERNEL_RADIUS[kernel])
         detail = np.require(self.detail(high_pass(x)), x.dtype, "W")
-        return upsample(x[:, inner, inner], kernel, self.facts.upscale_factor, onto=detail)
+        return upsample(near, kernel, self.facts.upscale_factor, onto=detail)
+
+
+@dataclass(frozen=True)
+class SigmaPredictor:
+    """A head: a network that tells from ``h(x)`` how far another one's picture may be off."""
+
+    facts: ModelFacts
+    detail: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+    def predict(self, x: Array) -> Array:
+        """Map ``(bands, h + 2 radius, w + 2 radius)`` to phases ``(bands, s*s, h, w)``."""
+        return np.require(self.detail(high_pass(x)), x.dtype, "W")
+
+
+@dataclass(frozen=True)
+class ComposedPredictor:
+    """Two networks of the contract: the second enlarges what the first made.
+
+    Each keeps its block means, as it was trained to.
+    """
+
+    facts: ModelFacts
+    first: ContractPredictor
+    second: ContractPredictor
+
+    def predict(self, x: Array) -> Array:
+        """Map ``(bands, h + 2 radius, w + 2 radius)`` to phases ``(bands, s*s, h, w)``."""
+        s, halo = self.first.facts.upscale_factor, self.second.facts.radius
+        rim = s * (self.facts.radius - self.first.facts.radius)
+        between = _trimmed(interleave(_predicted(self.first, x)), rim - halo)
+        bands, rows, cols = between.shape
+        height, width = (rows - 2 * halo) // s, (cols - 2 * halo) // s
+        t = self.second.facts.upscale_factor
+        image = np.empty((bands, s * t * height, s * t * width), x.dtype)
+        # In windows of the first network's size: at once, the second would take s*s its memory.
+        for row in range(0, s * height, height):
+            for col in range(0, s * width, width):
+                window = between[:, row : row + height + 2 * halo, col : col + width + 2 * halo]
+                place = image[:, t * row : t * (row + height), t * col : t * (col + width)]
+                interleave(_predicted(self.second, window), out=place)
+        return to_phases(image, s * t)
+
+
+def _predicted(network: ContractPredictor, x: Array) -> Array:
+    phases = network.predict(x)
+    if network.facts.consistency == "none":
+        return phases
+    return keep_means(phases, _trimmed(x, network.facts.radius))
+
+
+def _trimmed(x: Array, margin: int) -> Array:
+    inner = slice(margin, -margin or None)
+    return x[:, inner, inner]
 
 
 def settle(facts: ModelFacts, options: UpscaleOptions, *, processors: int) -> Machinery:
@@ -77,7 +133,7 @@ def settle(facts: ModelFacts, options: UpscaleOptions, *, processors: int) -> Ma
     """
     threads = options.threads or processors
     if facts.is_kernel:
-        if options.device == "gpu" or options.runtime != "auto" or options.precision == "bfloat16":
+        if options.device == "gpu" or options.runtime != "auto" or options.precision not in _PLAIN:
             raise OptionError(
                 f"{facts.family} has no network: it runs on the processor, in the raster's "
                 "own precision.",
@@ -92,7 +148,7 @@ def _runtime_and_device(facts: ModelFacts, options: UpscaleOptions) -> tuple[str
     wants_gpu = options.device == "gpu" or (options.device == "auto" and _may_have_gpu())
     runtime = options.runtime
     if runtime == "auto":
-        only_keras = "onnx" not in facts.files
+        only_keras = "onnx" not in facts.sha256
         runtime = "tensorflow" if wants_gpu or only_keras else "openvino"
     if runtime == "openvino":
         from geosr.runtimes.openvino import require_cpu
@@ -111,6 +167,8 @@ def _may_have_gpu() -> bool:
 
 
 def _precision(facts: ModelFacts, options: UpscaleOptions, runtime: str) -> str:
+    if options.precision == "int8":
+        _require_int8(facts, runtime)
     if options.precision != "auto":
         return options.precision
     error = facts.bfloat16_error
@@ -121,9 +179,23 @@ def _precision(facts: ModelFacts, options: UpscaleOptions, runtime: str) -> str:
     return "bfloat16" if supports_bfloat16() else "float32"
 
 
+def _require_int8(facts: ModelFacts, runtime: str) -> None:
+    if runtime != "openvino":
+        raise OptionError(
+            f"int8 runs with OpenVINO on the processor, not with {runtime}.",
+            hint="Use --device cpu --runtime openvino, or another precision.",
+        )
+    if "int8" not in facts.files:
+        raise OptionError(
+            f"{facts.name} has no int8 weights.",
+            hint="`geosr export --format openvino-int8` makes them for a network of one step; "
+            "`geosr models` shows which have them.",
+        )
+
+
 def load_predictor(
     facts: ModelFacts, machinery: Machinery, *, folder: Path | None = None
-) -> KernelPredictor | ContractPredictor:
+) -> KernelPredictor | ContractPredictor | ComposedPredictor | SigmaPredictor:
     """Load a model's weights and make it ready.
 
     Raises
@@ -133,10 +205,25 @@ def load_predictor(
     """
     if facts.is_kernel:
         return KernelPredictor(facts)
+    if facts.steps:
+        steps = (_network(step, machinery, folder) for step in facts.steps)
+        return ComposedPredictor(facts, *steps)
+    if facts.kind == "sigma":
+        return SigmaPredictor(facts, _detail(facts, machinery, folder))
+    return _network(facts, machinery, folder)
+
+
+def _network(facts: ModelFacts, machinery: Machinery, folder: Path | None) -> ContractPredictor:
+    return ContractPredictor(facts, _detail(facts, machinery, folder))
+
+
+def _detail(
+    facts: ModelFacts, machinery: Machinery, folder: Path | None
+) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     folder = folder or Path(facts.folder or WEIGHTS_DIR)
     if machinery.runtime == "openvino":
-        return ContractPredictor(facts, _openvino_detail(facts, machinery, folder))
-    return ContractPredictor(facts, _tensorflow_detail(facts, machinery, folder))
+        return _openvino_detail(facts, machinery, folder)
+    return _tensorflow_detail(facts, machinery, folder)
 
 
 def _openvino_detail(
@@ -144,9 +231,15 @@ def _openvino_detail(
 ) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     from geosr.runtimes.openvino import OpenVinoNetwork
 
+    if machinery.precision == "int8":
+        verified_file(facts, "int8_bin", folder)  # it is read beside the other
+        path, cut = verified_file(facts, "int8", folder), None
+    else:
+        path = verified_file(facts, "onnx", folder)
+        cut = facts.tensors["detail_in"], facts.tensors["detail_out"]
     network = OpenVinoNetwork(
-        verified_file(facts, "onnx", folder),
-        cut=(facts.tensors["detail_in"], facts.tensors["detail_out"]),
+        path,
+        cut=cut,
         precision=machinery.precision,
         threads=machinery.threads,
     )

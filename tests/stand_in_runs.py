@@ -109,7 +109,7 @@ def upscale_file(src_path, dst_path, *, on_event, should_stop, resume, **options
         on_event(phase_event("running"))
         run(on_event, should_stop, claim)
     grid = types.SimpleNamespace(shape=(1, 2))
-    return types.SimpleNamespace(output=dst_path, grid=grid, stats={})
+    return types.SimpleNamespace(output=dst_path, grid=grid, stats={}, uncertainty=None)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class FakeApi(types.ModuleType):
         self.act(on_event)
         grid = GeoGrid((10, 20), (5.0, 0.0, 0.0, 0.0, -5.0, 0.0))
         stats = {"seconds": 2.0, "consistency_error": math.nan}
-        return types.SimpleNamespace(output=dst_path, grid=grid, stats=stats)
+        return types.SimpleNamespace(output=dst_path, grid=grid, stats=stats, uncertainty=None)
 
     def upscale_files(self, sources, out_dir, *, assets, on_event, should_stop, **options):
         UpscaleOptions(**options)

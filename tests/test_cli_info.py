@@ -30,6 +30,7 @@ def test_models_are_a_table_of_all_that_can_be_named(monkeypatch):
         bands=3,
         parameters=12345,
         bfloat16_error=0.75,
+        int8_error=210.0,
         licence="CC0-1.0",
         scores={"gain_db": 1.234},
     )
@@ -43,6 +44,7 @@ def test_models_are_a_table_of_all_that_can_be_named(monkeypatch):
         "parameters",
         "gain",
         "bfloat16",
+        "int8",
         "licence",
     ]
     assert lines[1].split() == [
@@ -54,6 +56,7 @@ def test_models_are_a_table_of_all_that_can_be_named(monkeypatch):
         "+1.23",
         "dB",
         "0.75",
+        "210",
         "CC0-1.0",
     ]
     assert [line.split()[0] for line in lines[2:]] == list(catalog.KERNEL_RADIUS)

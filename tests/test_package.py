@@ -179,7 +179,10 @@ def test_readme_names_what_is_there():
 def test_readme_shows_options_that_exist():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme))
-    commands = ("upscale", "train", "serve", "info", "models")
+    commands = (
+        *("adapt", "calibrate", "compare", "dataset", "evaluate"),
+        *("info", "models", "serve", "train", "upscale"),
+    )
     known = "".join(python("-m", "geosr", command, "--help") for command in commands)
     assert len(shown) > 15
     assert {option for option in shown if option not in known} <= {"--help", "--strict"}

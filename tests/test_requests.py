@@ -94,7 +94,7 @@ def test_what_is_null_is_left_out():
 def test_each_option_of_a_run_is_for_previews_or_for_files():
     for_files = {
         "bounds", "bounds_crs", "format", "creation_options", "overwrite", "resume", "workers",
-        "scheduler", "temp_dir",
+        "scheduler", "temp_dir", "uncertainty", "uncertainty_model",
     }  # fmt: skip
     keywords = set(typing.get_type_hints(UpscaleKeywords))
     assert set(OPTIONS) | for_files == keywords

@@ -110,8 +110,13 @@ def find_batch(
     Raises
     ------
     OptionError
-        If two of them would have the same output, or ``assets`` do not apply.
+        If two of them would have the same output, or ``assets`` or ``uncertainty`` do not apply.
     """
+    if options.uncertainty is not None:
+        raise OptionError(
+            "--uncertainty names one file, and --out-dir takes many sources.",
+            hint="Run INPUT OUTPUT --uncertainty SIGMA.tif for each source.",
+        )
     found = find_sources(names, assets)
     jobs = name_outputs(found.sources, out_dir, options.format)
     return Batch(jobs, out_dir, options, tuple(found.failures), tuple(found.notes))

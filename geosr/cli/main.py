@@ -7,6 +7,12 @@ import sys
 
 import click
 
+from geosr.cli.adapt import adapt
+from geosr.cli.calibrate import calibrate
+from geosr.cli.compare import compare
+from geosr.cli.dataset import dataset
+from geosr.cli.evaluate import evaluate
+from geosr.cli.export import export
 from geosr.cli.info import info
 from geosr.cli.memory import keep_few_arenas
 from geosr.cli.models import models
@@ -22,7 +28,19 @@ def geosr() -> None:
     """Make GeoTIFFs sharper without moving them."""
 
 
-for _command in (upscale, info, models, serve, train):
+for _command in (
+    upscale,
+    info,
+    models,
+    evaluate,
+    compare,
+    serve,
+    dataset,
+    train,
+    adapt,
+    calibrate,
+    export,
+):
     geosr.add_command(_command)
 
 

@@ -13,7 +13,7 @@ from geosr.cli.progress import finite
 from geosr.cli.session import EventCommand, json_errors
 from geosr.core.catalog import KERNEL_FACTORS, KERNEL_RADIUS, ModelFacts, kernel_facts
 
-HEADER = ("name", "factor", "bands", "radius", "parameters", "gain", "bfloat16", "licence")
+HEADER = ("name", "factor", "bands", "radius", "parameters", "gain", "bfloat16", "int8", "licence")
 
 
 @click.command(cls=EventCommand, short_help="List the models.")
@@ -26,17 +26,20 @@ def models(as_json: bool) -> None:
     radius    source pixels on each side that an output pixel depends on
     gain      PSNR above bicubic in dB, as the model's card says
     bfloat16  largest difference from float32, of 10,000; a dash: not allowed
+    int8      the same; a dash: not there
     """
     with json_errors(as_json):
         from geosr.core.catalog import shipped_models
+        from geosr.core.composition import composed_models
 
         shipped = shipped_models()
+        networks = sorted((*shipped, *composed_models(shipped)), key=lambda facts: facts.name)
         if as_json:
             kernels = (kernel_facts(name, n) for name in KERNEL_RADIUS for n in KERNEL_FACTORS)
-            facts = [asdict(model) for model in (*shipped, *kernels)]
+            facts = [asdict(model) for model in (*networks, *kernels)]
             click.echo(json.dumps(finite(facts), indent=2))
         else:
-            click.echo("\n".join(table((HEADER, *map(_row, shipped), *_kernel_rows()))))
+            click.echo("\n".join(table((HEADER, *map(_row, networks), *_kernel_rows()))))
 
 
 def table(rows: Iterable[Sequence[str]]) -> list[str]:
@@ -64,6 +67,7 @@ def _row(facts: ModelFacts) -> tuple[str, ...]:
         f"{facts.parameters:,}",
         "-" if gain is None else f"{gain:+.2f} dB",
         "-" if error is None else f"{error:.2g}",
+        "-" if facts.int8_error is None else f"{facts.int8_error:,.0f}",
         facts.licence or "-",
     )
 

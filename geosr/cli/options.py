@@ -225,6 +225,13 @@ _OUTPUT: tuple[Decorator, ...] = (
         callback=parse_creation_options,
         help="GDAL's creation option for GeoTIFF, such as COMPRESS=DEFLATE; repeat it.",
     ),
+    click.option("--uncertainty", metavar="PATH", help="Second output: how sure the first is."),
+    click.option(
+        "--uncertainty-model",
+        metavar="CARD",
+        help="Card of the head that tells it, such as `geosr calibrate` writes.  [default: the "
+        "model's]",
+    ),
     click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there."),
     click.option(
         "--resume/--no-resume",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 import click
 
 from geosr.cli import options
 from geosr.cli.progress import Progress
-from geosr.cli.session import EventCommand, command_session
+from geosr.cli.session import EventCommand, Session, command_session
 from geosr.cli.stopping import StopSteps
-from geosr.core.errors import MissingDependencyError
+from geosr.core.errors import MissingDependencyError, OptionError
 from geosr.core.events import log_event
 
 
@@ -60,6 +61,7 @@ def train(
     \b
     geosr train recipes/geosr-lite-x2.toml --data images --out runs/lite-x2
 
+    A recipe with the key `of` trains a head for a finished network, which tells how sure it is.
     A stopped run goes on from its last checkpoint when the same command is given again. Needs
     geosr[tensorflow].
     """
@@ -72,6 +74,16 @@ def train(
         log_path=log_path,
     ) as session:
         need_keras()
+        from geosr.training.head_recipe import is_head_recipe
+
+        if is_head_recipe(recipe_path):
+            if data_parallel:
+                raise OptionError(
+                    "A head is too small to share its batches.", hint="Leave --data-parallel out."
+                )
+            card = _train_head(session, recipe_path, data_dir, out_dir, resume, (steps, seed))
+            _show(session, card)
+            return
         from geosr.training.recipe import read_recipe
 
         recipe = read_recipe(recipe_path, steps=steps, seed=seed)
@@ -83,9 +95,30 @@ def train(
         from geosr.training.fit import train as fit
 
         card = fit(recipe, data_dir, out_dir, resume=resume, on_event=session.emit)
-        session.emit({"event": "result", "output": str(card)})
-        if session.tells_people:
-            click.echo(str(card))
+        _show(session, card)
+
+
+def _train_head(
+    session: Session,
+    recipe_path: str,
+    data_dir: str,
+    out_dir: str,
+    resume: bool,
+    changes: tuple[int | None, int | None],
+) -> Path:
+    from geosr.training.head_recipe import read_head_recipe
+    from geosr.training.uncertainty import train_head
+
+    asked = read_head_recipe(recipe_path, steps=changes[0], seed=changes[1])
+    card = train_head(asked, data_dir, out_dir, resume=resume, on_event=session.emit)
+    session.emit(log_event("info", f"Now: geosr calibrate {asked.of.name} --head {card} --write"))
+    return card
+
+
+def _show(session: Session, card: Path) -> None:
+    session.emit({"event": "result", "output": str(card)})
+    if session.tells_people:
+        click.echo(str(card))
 
 
 def need_keras(what: str = "Training") -> None:

@@ -67,6 +67,7 @@ def upscale(
     geosr upscale scene.tif sharper.tif -f 4 -b 4,3,2 --bounds 7.1 46.2 7.3 46.4
     geosr upscale scene.tif sharper.tif --resolution 2.5m --co COMPRESS=DEFLATE
     geosr upscale scene.tif sharper.tif --dry-run --calibrate
+    geosr upscale scene.tif sharper.tif --uncertainty sigma.tif
     geosr upscale 'scenes/**/*.tif' --out-dir sharper
     geosr upscale @scenes.txt more.tif --out-dir sharper --log-file sharper.log
     geosr upscale items.json --asset red --asset nir --out-dir sharper
@@ -170,7 +171,9 @@ def _show_plan(
     if calibrate:
         from geosr.calibration import Calibrator
 
-        plan = Calibrator(on_event=session.emit).calibrated(plan)
+        calibrator = Calibrator(on_event=session.emit)
+        second = calibrator.calibrated(plan.uncertainty) if plan.uncertainty else None
+        plan = replace(calibrator.calibrated(plan), uncertainty=second)
     session.emit({"event": "plan", "plan": plan.to_dict()})
     if session.progress != "json":
         click.echo("\n".join(plan.lines()))
@@ -178,9 +181,14 @@ def _show_plan(
 
 def _show_report(session: Session, report: UpscaleReport) -> None:
     height, width = report.grid.shape
-    session.emit(result_event(report.output, width=width, height=height, stats=report.stats))
+    stats, second = report.stats, report.uncertainty
+    if second:
+        stats = {**stats, "uncertainty": {"output": second.output, **second.stats}}
+    session.emit(result_event(report.output, width=width, height=height, stats=stats))
     if session.tells_people:
         click.echo("\n".join(report_lines(report)))
+        if second:
+            click.echo("\n".join(("", "How sure it is:", *report_lines(second))))
 
 
 def report_lines(report: UpscaleReport) -> tuple[str, ...]:

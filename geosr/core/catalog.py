@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Dict, Iterable, Optional, Tuple
 
+from .composition import composed_models
 from .errors import ModelFileError, OptionError, UnknownModelError
 
 WEIGHTS_DIR = Path(__file__).resolve().parent.parent / "weights"
@@ -52,14 +53,23 @@ class ModelFacts:
     bfloat16_error
         Largest difference from float32 seen on real scenes, per 10,000 of data range;
         None if not measured.
+    int8_error
+        The same of int8.
     files
-        File names by format, ``keras`` and ``onnx``.
+        File names by format: ``keras``, ``onnx``, and ``int8`` with its weights ``int8_bin``.
     sha256
-        Digest of each file, by format.
+        Digest of each file, by format; of each step's, if there are several.
     tensors
         Names inside the ONNX graph: ``detail_input`` and ``detail_output``, the trained part.
     folder
         Where the files lie; empty: where the shipped weights do.
+    steps
+        Networks that run one after the other; such a model has no files of its own.
+    kind
+        ``picture``, or ``sigma``: a head that tells how far another network's picture may be off.
+    of, multipliers
+        Of a head: the network's name; by nominal coverage, what times sigma is the half-width of
+        an interval. See `geosr.core.heads`.
     licence, sources, training, scores
         For the reader of the card.
     """
@@ -75,10 +85,15 @@ class ModelFacts:
     consistency: str = "block-mean"
     parameters: int = 0
     bfloat16_error: Optional[float] = None
+    int8_error: Optional[float] = None
     files: Dict[str, str] = field(default_factory=dict)
     sha256: Dict[str, str] = field(default_factory=dict)
     tensors: Dict[str, str] = field(default_factory=dict)
     folder: str = ""
+    steps: Tuple[ModelFacts, ...] = ()
+    kind: str = "picture"
+    of: str = ""
+    multipliers: Dict[str, float] = field(default_factory=dict)
     licence: str = ""
     summary: str = ""
     sources: Tuple[str, ...] = ()
@@ -118,8 +133,10 @@ class ModelFacts:
         try:
             card = json.loads(text)
             known = {name: card[name] for name in (f.name for f in fields(cls)) if name in card}
+            steps = map(json.dumps, card.get("steps", ()))
+            known["steps"] = tuple(map(cls.from_card, steps))
             facts = cls(**known)
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise ModelFileError(
                 f"A model card cannot be read: {error}.",
                 hint="Install geosr again, or make the card anew with `geosr train`.",
@@ -147,6 +164,11 @@ def kernel_facts(kernel: str, upscale_factor: int) -> ModelFacts:
 
 def shipped_models(weights_dir: Path = WEIGHTS_DIR) -> Tuple[ModelFacts, ...]:
     """Return the facts of all models that come with geosr, by name."""
+    return tuple(facts for facts in shipped_cards(weights_dir) if facts.kind == "picture")
+
+
+def shipped_cards(weights_dir: Path = WEIGHTS_DIR) -> Tuple[ModelFacts, ...]:
+    """Return what all cards that come with geosr say, those of heads too, by name."""
     cards = sorted(weights_dir.glob("*.json"))
     return tuple(ModelFacts.from_card(card.read_text(encoding="utf-8")) for card in cards)
 
@@ -176,7 +198,7 @@ def find_model(
     """
     if is_card_path(name):
         return _own_model(name, upscale_factor)
-    shipped = shipped_models() if models is None else tuple(models)
+    shipped = _known(models)
     family, _, suffix = name.rpartition("-x")
     if not (family and suffix.isdigit()):
         family, suffix = name, ""
@@ -213,9 +235,8 @@ def factors_of(name: str, *, models: Optional[Iterable[ModelFacts]] = None) -> T
         return tuple(KERNEL_FACTORS)
     if is_card_path(name):
         return (find_model(name).upscale_factor,)
-    shipped = shipped_models() if models is None else tuple(models)
-    factors = sorted(facts.upscale_factor for facts in shipped if facts.family == name)
-    return tuple(factors) if factors else (find_model(name, models=shipped).upscale_factor,)
+    factors = sorted(facts.upscale_factor for facts in _known(models) if facts.family == name)
+    return tuple(factors) if factors else (find_model(name, models=models).upscale_factor,)
 
 
 def is_card_path(name: str) -> bool:
@@ -227,7 +248,19 @@ def is_card_path(name: str) -> bool:
     return name.lower().endswith(".json")
 
 
-def _own_model(path: str, upscale_factor: Optional[int]) -> ModelFacts:
+def _known(models: Optional[Iterable[ModelFacts]]) -> Tuple[ModelFacts, ...]:
+    known = shipped_models() if models is None else tuple(models)
+    return (*known, *composed_models(known))
+
+
+def read_card(path: str) -> ModelFacts:
+    """Return what the card at a path says; its files lie beside it.
+
+    Raises
+    ------
+    ModelFileError
+        If it cannot be read.
+    """
     try:
         card = Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -235,7 +268,16 @@ def _own_model(path: str, upscale_factor: Optional[int]) -> ModelFacts:
             f"The model card {path} cannot be read: {error.strerror}.",
             hint="`geosr train` leaves it beside the weights.",
         ) from error
-    facts = replace(ModelFacts.from_card(card), folder=str(Path(path).resolve().parent))
+    return replace(ModelFacts.from_card(card), folder=str(Path(path).resolve().parent))
+
+
+def _own_model(path: str, upscale_factor: Optional[int]) -> ModelFacts:
+    facts = read_card(path)
+    if facts.kind != "picture":
+        raise OptionError(
+            f"{path} is a head of {facts.of}: it makes no picture.",
+            hint=f"Use --model {facts.of} --uncertainty SIGMA.tif --uncertainty-model {path}.",
+        )
     if upscale_factor not in (None, facts.upscale_factor):
         raise OptionError(
             f"The model {facts.name} makes {facts.upscale_factor} times the pixels, not "

@@ -9,7 +9,7 @@ from .errors import OptionError
 from .geometry import Bounds
 
 DEVICES = ("auto", "cpu", "gpu")
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 RUNTIMES = ("auto", "openvino", "tensorflow")
 FORMATS = ("cog", "gtiff", "zarr")
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
@@ -40,6 +40,8 @@ class UpscaleKeywords(TypedDict, total=False):
     scheduler: Optional[str]
     consistency: bool
     model_range: Optional[Tuple[float, float]]
+    uncertainty: Optional[str]
+    uncertainty_model: Optional[str]
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ class UpscaleOptions:
         Make each block of output pixels average to its source pixel.
     model_range
         Raster values that a network without a card expects as 0 and 1.
+    uncertainty
+        Path of a second output, float32 in the raster's units: for each pixel, the standard
+        deviation of the picture's error.
+    uncertainty_model
+        Card of the head that tells it; None: the one that belongs to the model.
     """
 
     model: str = "geosr-lite"
@@ -109,6 +116,8 @@ class UpscaleOptions:
     scheduler: Optional[str] = None
     consistency: bool = True
     model_range: Optional[Tuple[float, float]] = None
+    uncertainty: Optional[str] = None
+    uncertainty_model: Optional[str] = None
 
     def __post_init__(self) -> None:
         if self.upscale_factor is not None and self.resolution is not None:
@@ -146,7 +155,28 @@ class UpscaleOptions:
                 f"A band is named twice: {', '.join(map(str, self.indexes))}.",
                 hint="Name each band once.",
             )
+        self._check_uncertainty()
         self._check_choices()
+
+    def _check_uncertainty(self) -> None:
+        if self.uncertainty is None:
+            if self.uncertainty_model is not None:
+                raise OptionError(
+                    "An uncertainty model was given, but no uncertainty was asked for.",
+                    hint="Add --uncertainty SIGMA.tif.",
+                )
+            return
+        if self.resolution is not None:
+            raise OptionError(
+                "The uncertainty is known for whole factors, not for a resolution: errors of "
+                "neighbours are alike, and their mean has no deviation that could be told.",
+                hint="Use --factor in place of --resolution.",
+            )
+        if not self.consistency:
+            raise OptionError(
+                "The uncertainty is that of a picture that keeps its block means.",
+                hint="Leave --no-consistency out, or --uncertainty.",
+            )
 
     def _check_choices(self) -> None:
         choices: Dict[str, Tuple[Optional[str], Tuple[str, ...]]] = {

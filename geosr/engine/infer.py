@@ -157,6 +157,7 @@ class RunningBlock:
         stop: Stop,
     ) -> None:
         self._plan, self._predictor, self._stop = plan, predictor, stop
+        self._contrasts = np.array(work.contrasts, loaded.x.dtype)[:, None, None]
         self._canvas = Canvas(plan, loaded, work)
         tiles = plan.tiles(loaded.block)
         self._x = _lengthened(loaded.x, tiles, plan.tile_size)
@@ -196,7 +197,11 @@ class RunningBlock:
             return Tally()  # the canvas gets its holes later
         patch = self._x[bands, rows, cols]
         source = patch[:, halo : halo + core.height, halo : halo + core.width]
-        phases, seconds = timed(self._predictor, patch)
+        if self._contrasts.size:
+            phases, seconds = timed(self._predictor, patch / self._contrasts[bands])
+            phases *= self._contrasts[bands][:, None]
+        else:
+            phases, seconds = timed(self._predictor, patch)
         tally = self._canvas.put(phases[:, :, : core.height, : core.width], source, bands, core)
         tally.network_s = seconds
         return tally

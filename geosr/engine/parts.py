@@ -102,6 +102,9 @@ class Work:
         Takes the prediction to another pixel size; None: the factor is the answer.
     threads
         Threads that run the network.
+    contrasts
+        What each band is divided by before the network, and multiplied by afterwards; empty:
+        nothing is.
     """
 
     target: Target
@@ -109,6 +112,7 @@ class Work:
     hole: float | None = None
     resampler: AreaResampler | None = None
     threads: int = 1
+    contrasts: tuple[float, ...] = ()
 
 
 @dataclass

@@ -169,7 +169,18 @@ def _degraded(
     height, width = (length // factor * factor for length in window.shape)
     window = Window(window.row_off, window.col_off, height, width)
     check_size(facts.path, window, factor, protocol)
-    truth, valid = read_pixels(facts, indexes, window)
+    return degraded(facts, indexes, read_pixels(facts, indexes, window), protocol, factor)
+
+
+def degraded(
+    facts: RasterFacts,
+    indexes: tuple[int, ...],
+    pixels: tuple[Array, Valid | None],
+    protocol: Protocol,
+    factor: int,
+) -> Sample:
+    """Return pixels of a raster, ``factor`` times as many as a whole number, as a sample."""
+    truth, valid = pixels
     margin = _reach(protocol.degradation, factor)
     low_valid = None if valid is None else _shrunk(valid, factor, margin)
     check_valid(facts.path, low_valid)

@@ -63,6 +63,11 @@ def choose_machinery(path: Path, options: UpscaleOptions, *, processors: int) ->
         )
     kind = path.suffix.lower()
     runtime = RUNTIME_OF[kind]
+    if options.precision == "int8":
+        raise OptionError(
+            f"{path.name} has no card, and so no int8 weights that belong to it.",
+            hint="Use --precision float32 or bfloat16.",
+        )
     if options.runtime not in ("auto", runtime):
         raise OptionError(
             f"{path.name} does not run with {options.runtime}.",

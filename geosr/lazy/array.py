@@ -83,11 +83,19 @@ def _refuse_file_options(options: UpscaleOptions) -> None:
         "format": "Write the result with to_zarr() or rio.to_raster().",
         "creation_options": "Give them to result.rio.to_raster().",
         "overwrite": "Nothing is written here.",
+        "uncertainty": "Use upscale_file.",
+        "uncertainty_model": "Use upscale_file.",
         "resume": "Nothing is written here.",
         "threads": threads,
         "workers": threads,
         "scheduler": "dask decides: make a dask.distributed.Client before the result is computed.",
     }
+    if options.precision == "int8":
+        raise OptionError(
+            "int8 does not apply to arrays: its scale comes from a sample of all pixels, and none "
+            "is computed yet.",
+            hint="Use upscale_file, or another precision.",
+        )
     plain = asdict(UpscaleOptions())
     for name, value in asdict(options).items():
         if name in apart and value != plain[name]:

@@ -283,6 +283,7 @@ def _write(
             family=own,
             folder="",
             bfloat16_error=None,  # was measured with other weights
+            int8_error=None,
             summary=f"{facts.name} {what}. {facts.summary}",
             sources=(
                 *facts.sources,

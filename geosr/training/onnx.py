@@ -80,13 +80,18 @@ def _export(keras_path: Path, onnx_path: Path, card: str) -> None:
 
 
 def _tensor_names(graph: Any) -> dict[str, str]:
-    """Find the ends of the trained part: what the high-pass gives, and what the sum takes."""
+    """Find the ends of the trained part: what the high-pass gives, and what the sum takes.
+
+    A network without a base has no sum; its trained part ends in a magnitude.
+    """
     names = {graph.output[0].name: "high_resolution"}
     for node in graph.node:
         if re.search(rf"/{DETAIL_IN}(_\d+)?/sub$", node.name):
             names[node.output[0]] = DETAIL_IN
         if re.search(r"/sum(_\d+)?/[Aa]dd", node.name):
             names[node.input[1]] = DETAIL_OUT
+        if re.search(rf"/{DETAIL_OUT}(_\d+)?/Abs$", node.name):  # of geosr.models.sigma
+            names[node.output[0]] = DETAIL_OUT
     return names
 
 
