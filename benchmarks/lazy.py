@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -197,11 +198,17 @@ def incoming(dask_worker: Any) -> int:
 def measured(limit: float, *row: object) -> Figures | None:
     """Measure one row in a process of its own; None if it does not finish in time."""
     command = [sys.executable, __file__, "--child", *map(str, row)]
-    try:
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=limit)
-    except subprocess.TimeoutExpired:
-        return None
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # its workers, too: they hold the pipe
+            return None
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return dict(json.loads(output.splitlines()[-1]))
 
 
 def graph_table(limit: float, count: int) -> Iterator[str]:
