@@ -25,7 +25,8 @@ from rasterio.errors import NotGeoreferencedWarning
 
 import geosr
 from geosr.contrast import contrast_of
-from geosr.core.catalog import WEIGHTS_DIR, ModelFacts, shipped_models
+from geosr.core.catalog import WEIGHTS_DIR, shipped_models
+from geosr.core.facts import ModelFacts
 from geosr.degrade import area
 from geosr.metrics import luma, psnr
 from geosr.predictors import Machinery, load_predictor

@@ -18,7 +18,8 @@ import numpy as np
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
-from geosr.core.catalog import WEIGHTS_DIR, ModelFacts, shipped_models
+from geosr.core.catalog import WEIGHTS_DIR, shipped_models
+from geosr.core.facts import ModelFacts
 from geosr.predictors import Machinery, load_predictor
 
 TILE = 1100

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from rasterio.errors import NotGeoreferencedWarning
 
-from geosr.core.catalog import WEIGHTS_DIR, ModelFacts, find_model
+from geosr.core.catalog import WEIGHTS_DIR, find_model
+from geosr.core.facts import ModelFacts
 from geosr.core.heads import LEVELS, shipped_heads
 from geosr.evaluation.coverage import SceneRatios, probing
 from geosr.evaluation.protocol import Protocol

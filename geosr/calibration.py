@@ -16,8 +16,8 @@ from functools import partial
 from itertools import cycle
 from typing import Any
 
-from geosr.core.catalog import KERNEL_RADIUS, kernel_facts
 from geosr.core.events import EventSink, no_events, phase_event
+from geosr.core.facts import KERNEL_RADIUS, kernel_facts
 from geosr.core.geometry import Window
 from geosr.core.plan import Block, BlockPlan, ResampledPlan
 from geosr.engine import Predictor, Reader

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from geosr.core.catalog import ModelFacts
+from geosr.core.facts import ModelFacts
 from geosr.core.geometry import Window
 from geosr.core.plan import BlockPlan
 from geosr.engine import Work

@@ -18,7 +18,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from geosr.core.catalog import KERNEL_RADIUS
+from geosr.core.facts import KERNEL_RADIUS
 
 Floats = NDArray[np.floating]
 

@@ -6,7 +6,7 @@ import os
 import threading
 from typing import Any
 
-from geosr.core.catalog import ModelFacts
+from geosr.core.facts import ModelFacts
 from geosr.core.options import UpscaleOptions
 from geosr.engine import Predictor
 from geosr.foreign import ForeignPredictor, open_foreign

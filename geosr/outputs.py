@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from geosr.core.catalog import ModelFacts
+from geosr.core.facts import ModelFacts
 from geosr.core.version import __version__
 from geosr.file_plan import FilePlan
 from geosr.io.facts import cache_bytes

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from geosr.contrast import contrasts
-from geosr.core.catalog import ModelFacts, factors_of, find_model
+from geosr.core.catalog import factors_of, find_model
 from geosr.core.errors import BandError, NotEnoughMemoryError, OptionError
+from geosr.core.facts import ModelFacts
 from geosr.core.geometry import GeoGrid, Window
 from geosr.core.options import UpscaleOptions
 from geosr.core.plan import BlockPlan, ResampledPlan, best_tile_size, block_side

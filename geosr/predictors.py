@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geosr.core.catalog import KERNEL_RADIUS, WEIGHTS_DIR, ModelFacts
+from geosr.core.catalog import WEIGHTS_DIR
 from geosr.core.errors import ModelFileError, OptionError
+from geosr.core.facts import KERNEL_RADIUS, ModelFacts
 from geosr.core.options import UpscaleOptions
 from geosr.kernels import interleave, to_phases, upsample
 from geosr.radiometry import high_pass, keep_means

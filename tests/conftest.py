@@ -31,7 +31,7 @@ def random_networks(tmp_path_factory) -> dict[int, Any]:
     """
     for needed in ("tensorflow", "keras", "onnx", "tf2onnx"):
         pytest.importorskip(needed, reason="making a network needs geosr[tensorflow]")
-    from geosr.core.catalog import ModelFacts
+    from geosr.core.facts import ModelFacts
     from geosr.models.contract import declared_radius
     from geosr.models.families import build
     from geosr.predictors import Machinery, load_predictor

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from geosr.core.catalog import ModelFacts, kernel_facts
+from geosr.core.facts import ModelFacts, kernel_facts
 from geosr.core.geometry import Window
 from geosr.core.plan import BlockPlan
 from geosr.engine import Tally, Work, run

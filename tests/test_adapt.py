@@ -13,8 +13,9 @@ keras = pytest.importorskip("keras", reason="needs geosr[tensorflow]")
 pytest.importorskip("tf2onnx", reason="needs geosr[tensorflow]")
 
 import geosr  # noqa: E402
-from geosr.core.catalog import ModelFacts, find_model  # noqa: E402
+from geosr.core.catalog import find_model  # noqa: E402
 from geosr.core.errors import InputFileError, NotEnoughMemoryError, OptionError  # noqa: E402
+from geosr.core.facts import ModelFacts  # noqa: E402
 from geosr.degrade import area  # noqa: E402
 from geosr.models.families import build  # noqa: E402
 from geosr.training.adapt import AdaptOptions, PulledStep, adapt  # noqa: E402

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from in_memory import ArrayReader
 
-from geosr.core.catalog import ModelFacts, kernel_facts
 from geosr.core.errors import PredictionError
+from geosr.core.facts import ModelFacts, kernel_facts
 from geosr.core.geometry import Window
 from geosr.core.plan import Block, BlockPlan
 from geosr.engine import Work, run

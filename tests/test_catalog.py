@@ -9,17 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geosr.core.catalog import (
-    KERNEL_FACTORS,
-    KERNEL_RADIUS,
-    WEIGHTS_DIR,
-    ModelFacts,
-    factors_of,
-    find_model,
-    kernel_facts,
-    shipped_models,
-)
+from geosr.core.catalog import WEIGHTS_DIR, factors_of, find_model, shipped_models
 from geosr.core.errors import ModelFileError, OptionError, UnknownModelError
+from geosr.core.facts import KERNEL_FACTORS, KERNEL_RADIUS, ModelFacts, kernel_facts
 from geosr.kernels import polyphase_weights
 
 MODELS = tuple(

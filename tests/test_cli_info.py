@@ -17,12 +17,13 @@ from cli_scenes import ROOT, run
 import geosr
 from geosr.core import catalog
 from geosr.core.events import PROTOCOL, parse_event
+from geosr.core.facts import KERNEL_RADIUS, ModelFacts
 
 HEAVY = ("openvino", "tensorflow", "keras", "jax", "torch")
 
 
 def test_models_are_a_table_of_all_that_can_be_named(monkeypatch):
-    facts = catalog.ModelFacts(
+    facts = ModelFacts(
         name="fine-x2",
         family="fine",
         upscale_factor=2,
@@ -59,17 +60,17 @@ def test_models_are_a_table_of_all_that_can_be_named(monkeypatch):
         "210",
         "CC0-1.0",
     ]
-    assert [line.split()[0] for line in lines[2:]] == list(catalog.KERNEL_RADIUS)
+    assert [line.split()[0] for line in lines[2:]] == list(KERNEL_RADIUS)
     assert len({line.index("2-8") for line in lines[2:]}) == 1  # aligned
     listed = json.loads(run("models", "--json").stdout)
-    assert catalog.ModelFacts.from_card(json.dumps(listed[0])) == facts
+    assert ModelFacts.from_card(json.dumps(listed[0])) == facts
     for entry in listed[1:]:
         assert catalog.find_model(entry["name"], models=()).radius == entry["radius"]
 
 
 def test_damaged_card_is_an_error_not_a_crash(monkeypatch):
     def damaged():
-        return (catalog.ModelFacts.from_card("{"),)
+        return (ModelFacts.from_card("{"),)
 
     monkeypatch.setattr(catalog, "shipped_models", damaged)
     result = run("models", "--json")

@@ -12,14 +12,10 @@ from cli_scenes import run
 from in_memory import block_means, scene, upscaled
 
 from geosr.core import composition
-from geosr.core.catalog import (
-    ModelFacts,
-    factors_of,
-    find_model,
-    shipped_models,
-)
+from geosr.core.catalog import factors_of, find_model, shipped_models
 from geosr.core.composition import composed_models
 from geosr.core.errors import OptionError
+from geosr.core.facts import ModelFacts
 from geosr.core.options import UpscaleOptions
 from geosr.predictors import ComposedPredictor, Machinery, load_predictor, settle
 

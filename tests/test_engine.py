@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from in_memory import Model, block_means, enlarged, facts, kernel, scene, upscaled
 
-from geosr.core.catalog import KERNEL_RADIUS, find_model
+from geosr.core.catalog import find_model
+from geosr.core.facts import KERNEL_RADIUS
 from geosr.kernels import interleave, upsample
 from geosr.predictors import Machinery, load_predictor
 

@@ -10,8 +10,9 @@ import pytest
 import rasterio
 from cli_scenes import run
 
-from geosr.core.catalog import WEIGHTS_DIR, ModelFacts, find_model
+from geosr.core.catalog import WEIGHTS_DIR, find_model
 from geosr.core.errors import ModelFileError
+from geosr.core.facts import ModelFacts
 from geosr.predictors import Machinery, load_predictor
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

@@ -11,8 +11,8 @@ import rasterio
 keras = pytest.importorskip("keras", reason="needs geosr[tensorflow]")
 pytest.importorskip("tf2onnx", reason="needs geosr[tensorflow]")
 
-from geosr.core.catalog import ModelFacts  # noqa: E402
 from geosr.core.errors import OptionError, TrainingError  # noqa: E402
+from geosr.core.facts import ModelFacts  # noqa: E402
 from geosr.models.families import build  # noqa: E402
 from geosr.training import gan  # noqa: E402
 from geosr.training.balance import Balance, signs_of_collapse  # noqa: E402

@@ -11,8 +11,9 @@ import rasterio
 
 import geosr
 from geosr.contrast import contrasts, sample_windows
-from geosr.core.catalog import WEIGHTS_DIR, find_model, kernel_facts, shipped_models
+from geosr.core.catalog import WEIGHTS_DIR, find_model, shipped_models
 from geosr.core.errors import ModelFileError, OptionError
+from geosr.core.facts import kernel_facts
 from geosr.core.options import UpscaleOptions
 from geosr.io.facts import read_facts
 from geosr.planning import plan_run

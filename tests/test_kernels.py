@@ -13,7 +13,7 @@ from rasterio.enums import Resampling
 from rasterio.transform import Affine
 from rasterio.warp import reproject
 
-from geosr.core.catalog import KERNEL_FACTORS, KERNEL_RADIUS
+from geosr.core.facts import KERNEL_FACTORS, KERNEL_RADIUS
 from geosr.kernels import interleave, polyphase_weights, to_phases, upsample
 
 KERNELS = tuple(KERNEL_RADIUS)

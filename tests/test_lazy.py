@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from rasterio.control import GroundControlPoint
 
 import geosr
-from geosr.core.catalog import kernel_facts, shipped_models
+from geosr.core.catalog import shipped_models
 from geosr.core.errors import BandError, OptionError, PredictionError, UnsupportedRasterError
+from geosr.core.facts import kernel_facts
 from geosr.lazy import blocks
 from geosr.predictors import Machinery
 

@@ -243,7 +243,7 @@ def test_recipes_know_the_architectures_of_the_contract():
 @pytest.mark.parametrize("architecture", ["espcn", *SMALL])
 def test_onnx_form_is_the_same_function(architecture, tmp_path):
     pytest.importorskip("tf2onnx", reason="needs geosr[tensorflow]")
-    from geosr.core.catalog import ModelFacts
+    from geosr.core.facts import ModelFacts
     from geosr.kernels import interleave
     from geosr.predictors import Machinery, load_predictor
     from geosr.radiometry import keep_means

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from geosr.core.catalog import WEIGHTS_DIR, find_model, kernel_facts, shipped_models
+from geosr.core.catalog import WEIGHTS_DIR, find_model, shipped_models
 from geosr.core.errors import DeviceError, ModelFileError, OptionError
+from geosr.core.facts import kernel_facts
 from geosr.core.options import UpscaleOptions
 from geosr.predictors import Machinery, load_predictor, settle
 

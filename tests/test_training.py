@@ -13,8 +13,8 @@ import rasterio
 keras = pytest.importorskip("keras", reason="needs geosr[tensorflow]")
 pytest.importorskip("tf2onnx", reason="needs geosr[tensorflow]")
 
-from geosr.core.catalog import ModelFacts  # noqa: E402
 from geosr.core.errors import InputFileError, ModelFileError, OptionError  # noqa: E402
+from geosr.core.facts import ModelFacts  # noqa: E402
 from geosr.degrade import area  # noqa: E402
 from geosr.training.fit import train  # noqa: E402
 from geosr.training.head_recipe import read_sources  # noqa: E402

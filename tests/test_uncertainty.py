@@ -14,8 +14,9 @@ from cli_scenes import make_raster, run
 from scipy.stats import laplace, norm
 
 import geosr
-from geosr.core.catalog import WEIGHTS_DIR, ModelFacts, factors_of, find_model, shipped_models
+from geosr.core.catalog import WEIGHTS_DIR, factors_of, find_model, shipped_models
 from geosr.core.errors import CancelledError, GeosrError, OptionError, OutputExistsError
+from geosr.core.facts import ModelFacts
 from geosr.core.heads import find_head, shipped_heads
 from geosr.predictors import Machinery, load_predictor
 

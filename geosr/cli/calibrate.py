@@ -13,7 +13,7 @@ from geosr.cli.session import EventCommand, command_session
 from geosr.core.errors import OptionError
 
 if TYPE_CHECKING:
-    from geosr.core.catalog import ModelFacts
+    from geosr.core.facts import ModelFacts
     from geosr.evaluation.calibrate import Calibration, Scenes
     from geosr.evaluation.protocol import Protocol
 

@@ -10,8 +10,9 @@ from geosr.cli import options
 from geosr.cli.progress import Progress
 from geosr.cli.session import EventCommand, command_session
 from geosr.cli.train import need_keras
-from geosr.core.catalog import ModelFacts, find_model
+from geosr.core.catalog import find_model
 from geosr.core.errors import OptionError
+from geosr.core.facts import ModelFacts
 
 FORMATS = ("openvino-int8", "tflite", "onnx", "keras")
 

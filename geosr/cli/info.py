@@ -16,7 +16,7 @@ from geosr.cli import options
 from geosr.cli.models import table
 from geosr.cli.progress import finite
 from geosr.cli.session import EventCommand, json_errors
-from geosr.core.catalog import shipped_models
+from geosr.core.catalog import known_models
 from geosr.core.events import PROTOCOL
 
 PACKAGES = {
@@ -73,7 +73,7 @@ def describe_installation() -> dict[str, Any]:
             if all(versions[name] for name in needed)
         ],
         "nvidia_driver": _nvidia_driver(),
-        "models": [facts.name for facts in shipped_models()],
+        "models": [facts.name for facts in known_models()],
         "problem": problem,
     }
 

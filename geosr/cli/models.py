@@ -11,7 +11,7 @@ import click
 from geosr.cli import options
 from geosr.cli.progress import finite
 from geosr.cli.session import EventCommand, json_errors
-from geosr.core.catalog import KERNEL_FACTORS, KERNEL_RADIUS, ModelFacts, kernel_facts
+from geosr.core.facts import KERNEL_FACTORS, KERNEL_RADIUS, ModelFacts, kernel_facts
 
 HEADER = ("name", "factor", "bands", "radius", "parameters", "gain", "bfloat16", "int8", "licence")
 
@@ -29,11 +29,9 @@ def models(as_json: bool) -> None:
     int8      the same; a dash: not there
     """
     with json_errors(as_json):
-        from geosr.core.catalog import shipped_models
-        from geosr.core.composition import composed_models
+        from geosr.core.catalog import known_models
 
-        shipped = shipped_models()
-        networks = sorted((*shipped, *composed_models(shipped)), key=lambda facts: facts.name)
+        networks = sorted(known_models(), key=lambda facts: facts.name)
         if as_json:
             kernels = (kernel_facts(name, n) for name in KERNEL_RADIUS for n in KERNEL_FACTORS)
             facts = [asdict(model) for model in (*networks, *kernels)]

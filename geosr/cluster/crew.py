@@ -10,7 +10,7 @@ from typing import Self
 
 from geosr.cluster.local import settle_for_processes
 from geosr.cluster.workers import Workers, open_workers
-from geosr.core.catalog import ModelFacts
+from geosr.core.facts import ModelFacts
 from geosr.core.options import UpscaleOptions
 from geosr.predictors import Machinery
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from geosr.cluster.errors import ClusterError, bare_errors
 from geosr.cluster.job import Job, traits
-from geosr.core.catalog import ModelFacts
 from geosr.core.errors import InputFileError
+from geosr.core.facts import ModelFacts
 from geosr.core.options import UpscaleOptions
 from geosr.core.version import __version__
 from geosr.foreign import is_model_path

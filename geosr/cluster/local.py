@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from geosr.cluster.errors import ClusterError, in_words
-from geosr.core.catalog import ModelFacts
+from geosr.core.facts import ModelFacts
 from geosr.core.options import UpscaleOptions
 from geosr.predictors import Machinery, settle
 

@@ -15,8 +15,8 @@ from geosr.cluster.errors import bare_errors
 from geosr.cluster.fitness import check
 from geosr.cluster.job import Job, Network
 from geosr.cluster.parts import Parts
-from geosr.core.catalog import ModelFacts
 from geosr.core.errors import CancelledError, GeosrError, ModelFileError
+from geosr.core.facts import ModelFacts
 from geosr.core.plan import Block
 from geosr.engine.parts import Array, Predictor
 from geosr.engine.single import predict_block

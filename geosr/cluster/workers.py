@@ -15,8 +15,8 @@ from geosr.cluster import fitness, worker
 from geosr.cluster.errors import ClusterError, in_words
 from geosr.cluster.job import Job
 from geosr.cluster.local import local_cluster, settle_for_processes, threads_each
-from geosr.core.catalog import ModelFacts
 from geosr.core.errors import CancelledError, GeosrError, MissingDependencyError, OptionError
+from geosr.core.facts import ModelFacts
 from geosr.core.options import UpscaleOptions
 from geosr.io.opening import reason
 from geosr.predictors import Machinery

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING, Iterable, Tuple
+from typing import Iterable, Tuple
 
-if TYPE_CHECKING:
-    from .catalog import ModelFacts
+from .facts import ModelFacts
 
 COMPOSED_OF = {8: (4, 2)}
 """Factors that a family makes by two of its networks, one after the other."""

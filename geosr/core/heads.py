@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Iterable, Optional, Tuple
 
-from .catalog import WEIGHTS_DIR, ModelFacts, read_card, shipped_cards
+from .catalog import WEIGHTS_DIR, read_card, shipped_cards
 from .errors import ModelFileError, OptionError
+from .facts import ModelFacts
 
 LEVELS = ("0.80", "0.90", "0.95")
 """Nominal coverages of the intervals that a card has multipliers for."""

@@ -9,8 +9,8 @@ from concurrent.futures import Executor
 
 import numpy as np
 
-from geosr.core.catalog import ModelFacts
 from geosr.core.errors import CancelledError, NotEnoughMemoryError, PredictionError
+from geosr.core.facts import ModelFacts
 from geosr.core.geometry import Window
 from geosr.core.plan import BlockPlan, Tile
 from geosr.engine.parts import Array, Predictor, Tally, Valid, Work

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from geosr.core.catalog import WEIGHTS_DIR, ModelFacts
+from geosr.core.catalog import WEIGHTS_DIR
 from geosr.core.errors import CancelledError, GeosrError, InputFileError
 from geosr.core.events import EventSink, log_event, no_events, phase_event, progress_event
+from geosr.core.facts import ModelFacts
 from geosr.core.heads import LEVELS
 from geosr.evaluation.coverage import Prober, SceneRatios, probing
 from geosr.evaluation.samples import Entry

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geosr.core.catalog import KERNEL_RADIUS
+from geosr.core.facts import KERNEL_RADIUS
 from geosr.evaluation.lpips import Lpips
 from geosr.evaluation.methods import Prediction
 from geosr.evaluation.samples import Sample

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geosr.core.catalog import ModelFacts
 from geosr.core.errors import NotEnoughMemoryError, OptionError
+from geosr.core.facts import ModelFacts
 from geosr.core.options import UpscaleOptions
 from geosr.foreign.layout import Layout, PictureNetwork, find_layout
 from geosr.foreign.opening import choose_machinery, open_networks

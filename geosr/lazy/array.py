@@ -12,8 +12,9 @@ import numpy as np
 import xarray
 from dask.utils import parse_bytes
 
-from geosr.core.catalog import ModelFacts, find_model
+from geosr.core.catalog import find_model
 from geosr.core.errors import BandError, OptionError
+from geosr.core.facts import ModelFacts
 from geosr.core.options import UpscaleOptions
 from geosr.core.plan import BlockPlan, best_tile_size, block_side
 from geosr.engine.overlap import BlendedPlan

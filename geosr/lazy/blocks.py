@@ -14,8 +14,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from geosr.core.catalog import ModelFacts
 from geosr.core.errors import ModelFileError
+from geosr.core.facts import ModelFacts
 from geosr.core.geometry import Window
 from geosr.core.options import UpscaleOptions
 from geosr.core.plan import Block, BlockPlan

@@ -13,8 +13,8 @@ from typing import Any
 import keras
 from keras import layers
 
-from geosr.core.catalog import KERNEL_RADIUS
 from geosr.core.errors import ModelFileError
+from geosr.core.facts import KERNEL_RADIUS
 from geosr.models.layers import (
     Crop,
     HighPass,

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from geosr.core.catalog import KERNEL_RADIUS
+from geosr.core.facts import KERNEL_RADIUS
 from geosr.kernels import polyphase_weights
 from geosr.radiometry import BOX
 

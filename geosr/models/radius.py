@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from geosr.core.catalog import KERNEL_RADIUS
 from geosr.core.errors import ModelFileError
+from geosr.core.facts import KERNEL_RADIUS
 from geosr.kernels import polyphase_weights
 from geosr.models.attention import LocalShares
 from geosr.models.contract import declared_radius

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from geosr.core.catalog import KERNEL_RADIUS
+from geosr.core.facts import KERNEL_RADIUS
 from geosr.models.blocks import PAPER
 from geosr.models.contract import DETAIL_OUT, build_contract
 from geosr.models.layers import (

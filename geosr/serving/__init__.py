@@ -10,8 +10,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 
 from geosr.core.answers import ready_event
-from geosr.core.catalog import KERNEL_RADIUS, shipped_models
+from geosr.core.catalog import known_models
 from geosr.core.events import EventSink
+from geosr.core.facts import KERNEL_RADIUS
 from geosr.core.version import __version__
 from geosr.serving.folder import SessionFolder
 from geosr.serving.worker import Worker
@@ -53,7 +54,7 @@ def serve(
     bool
         Whether all work has ended. If not, something hangs, such as a disk.
     """
-    models = [*(facts.name for facts in shipped_models()), *KERNEL_RADIUS]
+    models = [*(facts.name for facts in known_models()), *KERNEL_RADIUS]
     worker = Worker(emit, folder, max_mpx=max_mpx, should_stop=should_stop)
     emit(ready_event(version=__version__, models=models, max_mpx=max_mpx))
     worker.start()

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from geosr.api import describe_raster
 from geosr.core.answers import answer_event, preview_event
-from geosr.core.catalog import ModelFacts, find_model
+from geosr.core.catalog import find_model
 from geosr.core.errors import BoundsError, OptionError
 from geosr.core.events import Event, EventSink, phase_event, progress_event
+from geosr.core.facts import ModelFacts
 from geosr.core.options import UpscaleOptions
 from geosr.core.requests import Info, Preview, Warm
 from geosr.engine import Predictor, Tally, run

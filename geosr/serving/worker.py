@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from geosr.core.answers import answer_event, cancelled_event, refusal_event
-from geosr.core.catalog import KERNEL_FACTORS, KERNEL_RADIUS, kernel_facts, shipped_models
+from geosr.core.catalog import known_models
 from geosr.core.errors import CancelledError, GeosrError, OptionError, in_words
 from geosr.core.events import Event, EventSink, ThrottledSink
+from geosr.core.facts import KERNEL_FACTORS, KERNEL_RADIUS, kernel_facts
 from geosr.core.requests import (
     Cancel,
     Id,
@@ -226,4 +227,4 @@ class Worker:
 
 def _models(request: Models) -> Event:
     kernels = (kernel_facts(name, n) for name in KERNEL_RADIUS for n in KERNEL_FACTORS)
-    return answer_event(request, models=[asdict(facts) for facts in (*shipped_models(), *kernels)])
+    return answer_event(request, models=[asdict(facts) for facts in (*known_models(), *kernels)])

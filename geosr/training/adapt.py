@@ -23,9 +23,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from geosr.core.catalog import WEIGHTS_DIR, ModelFacts
+from geosr.core.catalog import WEIGHTS_DIR
 from geosr.core.errors import OptionError, TrainingError
 from geosr.core.events import EventSink, no_events, phase_event, progress_event
+from geosr.core.facts import ModelFacts
 from geosr.degrade import Degrader
 from geosr.metrics import Interval, bootstrap_mean
 from geosr.models.contract import declared_radius, valid_part

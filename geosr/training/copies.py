@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from geosr.core.catalog import WEIGHTS_DIR, ModelFacts
+from geosr.core.catalog import WEIGHTS_DIR
 from geosr.core.errors import ModelFileError, OutputError, OutputExistsError
+from geosr.core.facts import ModelFacts
 from geosr.predictors import verified_file
 
 

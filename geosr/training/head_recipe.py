@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geosr.core.catalog import ModelFacts, find_model
+from geosr.core.catalog import find_model
 from geosr.core.errors import InputFileError, OptionError
+from geosr.core.facts import ModelFacts
 from geosr.training.recipe import Recipe, Source, read_recipe
 from geosr.training.terms import check_names
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from geosr.core.catalog import KERNEL_RADIUS, ModelFacts
+from geosr.core.facts import KERNEL_RADIUS, ModelFacts
 from geosr.degrade import Degrader
 from geosr.kernels import interleave, upsample
 from geosr.metrics import psnr

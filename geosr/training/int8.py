@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geosr.contrast import contrast_of
-from geosr.core.catalog import WEIGHTS_DIR, ModelFacts
+from geosr.core.catalog import WEIGHTS_DIR
 from geosr.core.errors import ModelFileError, OutputError
+from geosr.core.facts import ModelFacts
 from geosr.predictors import Machinery, load_predictor, verified_file
 from geosr.radiometry import high_pass
 from geosr.runtimes.int8 import write_int8

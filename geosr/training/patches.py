@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from geosr.core.catalog import KERNEL_RADIUS
 from geosr.core.errors import InputFileError, OptionError
+from geosr.core.facts import KERNEL_RADIUS
 from geosr.core.geometry import Window
 from geosr.degrade import area
 from geosr.io.raster import RasterReader, read_facts

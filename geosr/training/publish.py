@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from geosr.core.catalog import ModelFacts
+from geosr.core.facts import ModelFacts
 from geosr.models.contract import DETAIL_IN, DETAIL_OUT, declared_radius
 from geosr.models.radius import checked_radius
 from geosr.training.history import Row

@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from geosr.core.catalog import ModelFacts
 from geosr.core.errors import MissingDependencyError, ModelFileError
+from geosr.core.facts import ModelFacts
 from geosr.models import layers  # noqa: F401 - makes them known to Keras
 from geosr.runtimes.tflite import run_tflite, tflite_bytes
 from geosr.training.copies import network_file, write_new

@@ -20,9 +20,10 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from geosr.core.catalog import WEIGHTS_DIR, ModelFacts
+from geosr.core.catalog import WEIGHTS_DIR
 from geosr.core.errors import OptionError
 from geosr.core.events import EventSink, log_event, no_events, phase_event, progress_event
+from geosr.core.facts import ModelFacts
 from geosr.models.contract import PAD, declared_radius, valid_part
 from geosr.models.layers import Crop, MirrorPad
 from geosr.models.sigma import build_sigma
