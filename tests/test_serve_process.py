@@ -209,20 +209,27 @@ def test_after_a_kill_the_next_worker_sweeps(large, temporary):
     assert left(temporary) == []
 
 
-def test_work_that_hangs_does_not_keep_the_process(temporary):
+def test_work_that_hangs_does_not_keep_the_process(temporary, tmp_path):
     """As when a disk or a server does not answer."""
+    begun = tmp_path / "begun"
     code = (
-        "import time\n"
+        "import pathlib, time\n"
         "import geosr.serving\n"
         "from geosr.serving import previews\n"
         "geosr.serving.CLOSE_S = 0.3\n"
-        "previews.Previews.info = lambda self, request: time.sleep(100)\n"
+        "def info(self, request):\n"
+        f"    pathlib.Path({str(begun)!r}).touch()\n"
+        "    time.sleep(100)\n"
+        "previews.Previews.info = info\n"
         "from geosr.cli.main import main\n"
         "main()\n"
     )
     with serving(temporary, code=code) as served:
         served.send(b'{"do": "info", "id": 1, "source": "x"}', b'{"do": "ping"}')
         assert served.event()["event"] == "ping"
+        deadline = time.monotonic() + 20
+        while not begun.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)  # what waits in the queue would just be cancelled
         assert served.end() == (1, [], "")
     assert left(temporary) == []
 
