@@ -38,6 +38,14 @@ FLAGS = (
     "--force-device-scale-factor=1",
 )
 
+DECODED = """
+const done = arguments[0], images = [...document.images];
+for (const image of images) image.loading = "eager";
+Promise.allSettled(images.map(image => image.decode()))
+  .then(all => done(all.filter(one => one.status === "rejected").map(one => String(one.reason))));
+"""
+"""Waits for all pictures; returns why some could not be shown."""
+
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="there is no chromium with chromedriver here"
 )
@@ -75,6 +83,8 @@ def opened(driver, page, *, width=1280, height=900, mobile=False):
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": mobile})
     driver.get(page)
+    failed = driver.execute_async_script(DECODED)  # a busy machine shows them late
+    assert failed == []
     return Swipe(driver)
 
 
