@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from band_order import band_order
 from rasterio.errors import NotGeoreferencedWarning
 
 from geosr.core.catalog import WEIGHTS_DIR, shipped_models
@@ -39,9 +40,14 @@ def largest_difference(facts: ModelFacts, paths: list[Path]) -> float:
             image = src.read().astype("float32")
         height, width = (min(n, TILE) for n in image.shape[1:])
         row, col = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
-        for band in image[:, row : row + height, col : col + width]:
-            span = float(np.ptp(np.percentile(band, (0.1, 99.9))))
-            difference = np.abs(exact.predict(band[None]) - quick.predict(band[None])).max()
+        order = band_order(facts, path)
+        if order is None:
+            continue
+        image = image[:, row : row + height, col : col + width]
+        # A network that sees several bands takes them all, in its order; else one by one.
+        for bands in [image[[n - 1 for n in order]]] if order else image[:, None]:
+            span = min(float(np.ptp(np.percentile(band, (0.1, 99.9)))) for band in bands)
+            difference = np.abs(exact.predict(bands) - quick.predict(bands)).max()
             scaled = float(difference) * min(10_000 / max(span, 1e-9), 1)
             worst = max(worst, scaled)
             print(f"{facts.name} {path.name}: {difference:.3f} of {span:.0f}, {scaled:.3f}")

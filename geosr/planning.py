@@ -95,7 +95,8 @@ def plan_run(
         blocks = _foreign_blocks(foreign, grid, output, options.tile_size, alpha)
     else:
         blocks = _blocks(grid, model, output, work, options, alpha)
-    notes = tuple(filter(None, (nodata.note, *(foreign.notes if foreign else ()))))
+    told = nodata.note, _taken_bands(model, source, options), *(foreign.notes if foreign else ())
+    notes = tuple(filter(None, told))
     plan = FilePlan(source, indexes, window, model, machinery, output, blocks, work, foreign, notes)
     _check_memory(plan)
     return plan
@@ -164,14 +165,27 @@ def _check_bands(model: ModelFacts, source: RasterFacts, indexes: tuple[int, ...
     count = len(indexes) - (_alpha(source, indexes) is not None)
     if model.bands > 1 and count != model.bands:
         raise BandError(
-            f"{model.name} takes exactly {model.bands} bands, not {count}.",
-            hint=f"Choose {model.bands} of the raster's {source.count} bands with --bidx.",
+            f"{model.name} takes {model.bands_in_words}, not {count}.",
+            hint=f"Choose {model.bands} of the raster's {source.count} bands with --bidx, in this "
+            "order.",
         )
     if count == 0:
         raise BandError(
             "Only the alpha band was chosen; there is nothing to make sharper.",
             hint="Choose other bands with --bidx.",
         )
+
+
+def _taken_bands(model: ModelFacts, source: RasterFacts, options: UpscaleOptions) -> str:
+    """Say which bands a model takes for those that its card names, unless they were chosen."""
+    if not model.band_names or options.indexes:
+        return ""
+    texts = enumerate(source.metadata.descriptions, 1)
+    found = [f"{n} ({text})" if text else str(n) for n, text in texts if n != source.alpha]
+    return (
+        f"{model.name} sees {', '.join(model.band_names)} together, and takes bands "
+        f"{', '.join(found)} for these. If they are others, choose with --bidx, in this order."
+    )
 
 
 def _alpha(source: RasterFacts, indexes: tuple[int, ...]) -> int | None:

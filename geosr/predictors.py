@@ -54,6 +54,9 @@ class KernelPredictor:
 class ContractPredictor:
     """A network of the geosr contract: ``up(x) + g(h(x))``, of which a runtime runs ``g``.
 
+    Base and high-pass are made of each band by itself; ``g`` may see several bands together. Where
+    one of these is NaN, and 4 pixels around, ``g`` sees no detail of it.
+
     The interpolated base stays in the working dtype; only detail, and it is small, goes
     through float32 or bfloat16.
     """
@@ -65,7 +68,10 @@ class ContractPredictor:
         """Map ``(bands, h + 2 radius, w + 2 radius)`` to phases ``(bands, s*s, h, w)``."""
         kernel = self.facts.base or "bicubic"
         near = _trimmed(x, self.facts.radius - KERNEL_RADIUS[kernel])
-        detail = np.require(self.detail(high_pass(x)), x.dtype, "W")
+        high = high_pass(x)
+        if self.facts.takes_gaps:
+            near, high = _without_gaps(near), _without_gaps(high)
+        detail = np.require(self.detail(high), x.dtype, "W")
         return upsample(near, kernel, self.facts.upscale_factor, onto=detail)
 
 
@@ -108,6 +114,11 @@ class ComposedPredictor:
                 place = image[:, t * row : t * (row + height), t * col : t * (col + width)]
                 interleave(_predicted(self.second, window), out=place)
         return to_phases(image, s * t)
+
+
+def _without_gaps(x: Array) -> Array:
+    gaps = np.isnan(x)
+    return np.where(gaps, x.dtype.type(0), x) if gaps.any() else x
 
 
 def _predicted(network: ContractPredictor, x: Array) -> Array:
@@ -189,8 +200,8 @@ def _require_int8(facts: ModelFacts, runtime: str) -> None:
     if "int8" not in facts.files:
         raise OptionError(
             f"{facts.name} has no int8 weights.",
-            hint="`geosr export --format openvino-int8` makes them for a network of one step; "
-            "`geosr models` shows which have them.",
+            hint="`geosr export --format openvino-int8` makes them for a network of one step that "
+            "sees each band by itself; `geosr models` shows which have them.",
         )
 
 
@@ -244,6 +255,8 @@ def _openvino_detail(
         precision=machinery.precision,
         threads=machinery.threads,
     )
+    if facts.bands > 1:
+        return lambda high: _bands_first(network.borrow(high[None])[0], facts.bands)
     return lambda high: network.borrow(high[:, None])
 
 
@@ -257,7 +270,16 @@ def _tensorflow_detail(
 
     model = load_trained_part(verified_file(facts, "keras", folder))
     network = TensorFlowNetwork(model, device=machinery.device, precision=machinery.precision)
+    if facts.bands > 1:
+        return lambda high: _bands_first(
+            np.moveaxis(network(np.moveaxis(high, 0, -1)[None])[0], -1, 0), facts.bands
+        )
     return lambda high: np.moveaxis(network(high[..., None]), -1, 1)
+
+
+def _bands_first(phases: NDArray[np.float32], bands: int) -> NDArray[np.float32]:
+    """Return phases ``(s*s*bands, h, w)`` of bands seen together as ``(bands, s*s, h, w)``."""
+    return phases.reshape(-1, bands, *phases.shape[1:]).swapaxes(0, 1)
 
 
 def verified_file(facts: ModelFacts, kind: str, folder: Path) -> Path:

@@ -56,12 +56,12 @@ def _to_and_fro(length: int, before: int, after: int) -> NDArray[np.int64]:
     return np.minimum(index, period - index) if length > 1 else index
 
 
-def fill_holes(x: Floats, valid: Valid, *, reach: int) -> Floats:
+def fill_holes(x: Floats, valid: Valid, *, reach: int, beyond: float = 0.0) -> Floats:
     """Fill invalid pixels from valid ones, ring by ring, up to ``reach`` pixels away.
 
     Each ring gets the mean of its neighbours (of eight) that are valid or filled already, so
     no value from under the mask and no zero comes near a valid pixel. What lies further away
-    becomes 0: nothing within ``reach`` of a valid pixel sees it.
+    becomes ``beyond``: nothing within ``reach`` of a pixel that is valid in this band sees it.
 
     Parameters
     ----------
@@ -72,13 +72,16 @@ def fill_holes(x: Floats, valid: Valid, *, reach: int) -> Floats:
     """
     filled: Floats = np.where(valid, x, x.dtype.type(0))
     for band, good in zip(filled, valid, strict=True):
+        known = good
         if good.any() and not good.all():
-            _fill_band(band, good, reach)
+            known = _fill_band(band, good, reach)
+        if beyond:
+            band[~known] = beyond
     return filled
 
 
-def _fill_band(band: Floats, good: Valid, reach: int) -> None:
-    """Fill, in place, the holes of one band, which hold 0."""
+def _fill_band(band: Floats, good: Valid, reach: int) -> Valid:
+    """Fill, in place, the holes of one band, which hold 0; return what is known now."""
     values, known, empty = np.pad(band, 1), np.pad(good, 1), np.pad(~good, 1)
     line, known_line, empty_line = values.reshape(-1), known.reshape(-1), empty.reshape(-1)
     pitch = values.shape[1]
@@ -99,6 +102,7 @@ def _fill_band(band: Floats, good: Valid, reach: int) -> None:
         last[around] = turn
         ring = around[last[around] == turn]  # each pixel once
     band[...] = values[1:-1, 1:-1]
+    return known[1:-1, 1:-1]
 
 
 def _touched(known: Valid) -> Valid:

@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import subprocess
-import sys
-import time
 from functools import partial
 
 import numpy as np
 import pytest
 import rasterio
-from cli_scenes import ROOT, make_raster, run
+from cli_processes import is_at, start, stop_after
+from cli_scenes import make_raster, run
 
 from geosr.core.events import parse_event
 
 BIG = ("-m", "lanczos", "-f", "4", "--tile-size", "64", "--co", "COMPRESS=DEFLATE")
-
-
-def start(*args):
-    """Start ``geosr upscale`` with events in its own process."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "geosr", "upscale", *args, "--progress", "json"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def stop_after(process, wanted, stop):
-    """Call ``stop`` once ``wanted`` holds for an event; return all events, status and delay."""
-    events, begun = [], None
-    for line in process.stdout:
-        events.append(parse_event(line))
-        if begun is None and wanted(events[-1]):
-            begun = time.monotonic()
-            stop()
-    status = process.wait(30)
-    assert begun is not None, events
-    return events, status, time.monotonic() - begun
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +31,6 @@ def undisturbed(big, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed") / "out.tif"
     assert run("upscale", big, out, *BIG).exit_code == 0
     return out.read_bytes()
-
-
-def is_at(moment, event):
-    """Tell whether an event is at a moment: a phase, or a share of the tiles."""
-    if isinstance(moment, str):
-        return event.get("message") == moment
-    return event["event"] == "progress" and event["done"] >= moment * event["total"]
 
 
 WHEN = [

@@ -61,6 +61,20 @@ def test_train_calls_the_training_run(fit):
 
 
 @pytest.mark.parametrize(
+    ("named", "instead"),
+    [("edsr-paper", "edsr"), ("srcnn-955-paper", "srcnn-955"), ("rcan", "rcan-local")],
+)
+def test_a_papers_form_is_not_for_recipes(fit, tmp_path, named, instead):
+    (tmp_path / "paper.toml").write_text(RECIPE.replace("srcnn", named))
+    result = run("train", "paper.toml", "--data", "images", "--out", "runs")
+    assert result.exit_code == 2
+    assert f"{named}: networks as their papers have them are for building and" in result.stderr
+    assert f'architecture = "{instead}"' in result.stderr
+    assert "benchmarks/papers.py" in result.stderr
+    assert fit == []
+
+
+@pytest.mark.parametrize(
     ("args", "status", "named"),
     [
         (("tiny.toml", "--out", "runs"), 2, "--data"),

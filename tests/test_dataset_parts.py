@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from geosr.core.errors import InputFileError, OptionError, OutputBusyError
 from geosr.core.geometry import GeoGrid
-from geosr.io.footprint import lonlat_boxes, same_crs
+from geosr.io.crs import same_crs
+from geosr.io.footprint import lonlat_boxes
 from geosr.io.locking import lock
 from geosr.training.dataset.filters import Duplicates, sharpness, thumbnail
 from geosr.training.dataset.index import read_index

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cli_scenes import run
 from dataset_scenes import ground, scene, write
+from training_scenes import TINY
 
 from geosr.core.errors import InputFileError, OptionError
 from geosr.degrade import area, mtf
@@ -17,21 +18,9 @@ from geosr.metrics import LUMA
 from geosr.training.dataset.index import read_index
 from geosr.training.dataset.stored import PatchSet, StoredPair
 from geosr.training.patches import Pool, draw_batch, load_pools, validation_pairs
-from geosr.training.recipe import Recipe, Source, read_recipe
+from geosr.training.recipe import Source, read_recipe
 
-RECIPE = Recipe(
-    name="tiny-x2",
-    architecture="geosr-lite",
-    upscale_factor=2,
-    sources=(Source(dataset="set"),),
-    steps=3,
-    batch_size=2,
-    patch=12,
-    warmup=1,
-    ema=0.5,
-    expansion=8,
-    validate_every=3,
-)
+RECIPE = replace(TINY, sources=(Source(dataset="set"),), steps=3, warmup=1)
 HALO = 10
 SIDE = (12 + 2 * HALO) * 2
 

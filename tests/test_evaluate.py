@@ -19,8 +19,8 @@ from geosr.core.events import no_events
 from geosr.core.geometry import Window
 from geosr.degrade import DEGRADATIONS
 from geosr.evaluation.crops import choose_crops
-from geosr.evaluation.footprint import GridError, lay
 from geosr.evaluation.methods import common_factor
+from geosr.evaluation.overlap import GridError, lay
 from geosr.evaluation.pairs import pair_entries
 from geosr.evaluation.pictures import BUDGET, scene_pictures
 from geosr.evaluation.protocol import BASELINES, Protocol

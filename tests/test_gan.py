@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import rasterio
+from training_scenes import TINY, write_images
 
 keras = pytest.importorskip("keras", reason="needs geosr[tensorflow]")
 pytest.importorskip("tf2onnx", reason="needs geosr[tensorflow]")
@@ -18,20 +18,11 @@ from geosr.training import gan  # noqa: E402
 from geosr.training.balance import Balance, signs_of_collapse  # noqa: E402
 from geosr.training.fit import train  # noqa: E402
 from geosr.training.history import Row, read_history  # noqa: E402
-from geosr.training.recipe import Gan, Recipe, Source, read_recipe  # noqa: E402
+from geosr.training.recipe import Gan, read_recipe  # noqa: E402
 
-RECIPE = Recipe(
-    name="tiny-x2",
-    architecture="geosr-lite",
-    upscale_factor=2,
-    sources=(Source("*.tif", validation=("held.tif",)),),
-    steps=6,
-    batch_size=2,
-    patch=12,
+RECIPE = replace(
+    TINY,
     learning_rate=1e-3,
-    warmup=2,
-    ema=0.5,
-    expansion=8,
     validate_every=2,
     losses={"charbonnier": 1.0, "adversarial": {"weight": 0.01, "kind": "relativistic"}},
     gan=Gan(pretrain=2, pause_above=1.0),
@@ -62,23 +53,7 @@ def critics(monkeypatch):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("images")
-    rng = np.random.default_rng(0)
-    for name in ("a", "held"):
-        image = np.kron(rng.uniform(0, 255, (1, 24, 26)), np.ones((5, 5))).astype("uint8")
-        with rasterio.open(
-            folder / f"{name}.tif",
-            "w",
-            driver="GTiff",
-            height=120,
-            width=130,
-            count=1,
-            dtype="uint8",
-            crs="EPSG:32633",
-            transform=rasterio.Affine(1, 0, 500, 0, -1, 900),
-        ) as dst:
-            dst.write(image)
-    return folder
+    return write_images(tmp_path_factory.mktemp("images"))
 
 
 def values(layer) -> list[np.ndarray]:

@@ -235,9 +235,12 @@ def test_unknown_architecture():
 
 
 def test_recipes_know_the_architectures_of_the_contract():
-    from geosr.training.recipe import ARCHITECTURES as TRAINABLE
+    from geosr.training.architectures import ARCHITECTURES as TRAINABLE
+    from geosr.training.architectures import AS_PUBLISHED
 
     assert set(TRAINABLE) == {name for name, a in ARCHITECTURES.items() if a.is_contract}
+    assert set(AS_PUBLISHED) == set(ARCHITECTURES) - set(TRAINABLE)
+    assert set(AS_PUBLISHED.values()) <= set(TRAINABLE)
 
 
 @pytest.mark.parametrize("architecture", ["espcn", *SMALL])

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from dataset_scenes import write
+from training_scenes import TINY, write_images
 
 keras = pytest.importorskip("keras", reason="needs geosr[tensorflow]")
 pytest.importorskip("tf2onnx", reason="needs geosr[tensorflow]")
@@ -20,45 +22,15 @@ from geosr.training.fit import train  # noqa: E402
 from geosr.training.head_recipe import read_sources  # noqa: E402
 from geosr.training.history import read_history  # noqa: E402
 from geosr.training.patches import draw_batch, load_pools  # noqa: E402
-from geosr.training.recipe import Recipe, Source, read_recipe  # noqa: E402
+from geosr.training.recipe import read_recipe  # noqa: E402
 
-RECIPE = Recipe(
-    name="tiny-x2",
-    architecture="geosr-lite",
-    upscale_factor=2,
-    sources=(Source("*.tif", validation=("held.tif",)),),
-    steps=6,
-    batch_size=2,
-    patch=12,
-    learning_rate=1e-3,
-    warmup=2,
-    ema=0.5,
-    expansion=8,
-    validate_every=3,
-)
+RECIPE = replace(TINY, learning_rate=1e-3)
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """Two smooth 8-bit images and one to validate on."""
-    folder = tmp_path_factory.mktemp("images")
-    rng = np.random.default_rng(0)
-    for name in ("a", "b", "held"):
-        coarse = rng.uniform(0, 255, (3, 24, 26))
-        image = np.kron(coarse, np.ones((5, 5))).astype("uint8")
-        with rasterio.open(
-            folder / f"{name}.tif",
-            "w",
-            driver="GTiff",
-            height=120,
-            width=130,
-            count=3,
-            dtype="uint8",
-            crs="EPSG:32633",
-            transform=rasterio.Affine(1, 0, 500, 0, -1, 900),
-        ) as dst:
-            dst.write(image)
-    return folder
+    return write_images(tmp_path_factory.mktemp("images"), ("a", "b", "held"), bands=3)
 
 
 def weights_of(folder) -> list[np.ndarray]:
@@ -184,19 +156,7 @@ def test_batches_are_paired_and_repeatable(images):
 def test_holes_are_cut_off(images, tmp_path):
     image = np.full((1, 90, 90), 5, "uint16") + np.arange(90, dtype="uint16")
     image[:, :20] = 0
-    with rasterio.open(
-        tmp_path / "x.tif",
-        "w",
-        driver="GTiff",
-        height=90,
-        width=90,
-        count=1,
-        dtype="uint16",
-        nodata=0,
-        crs="EPSG:32633",
-        transform=rasterio.Affine(1, 0, 500, 0, -1, 900),
-    ) as dst:
-        dst.write(image)
+    write(tmp_path / "x.tif", image, nodata=0)
     pool, _ = load_pools(RECIPE, tmp_path, side=40)
     assert [plane.shape for plane in pool.planes] == [(70, 90)]
 
@@ -206,10 +166,10 @@ def test_missing_images(tmp_path):
         load_pools(RECIPE, tmp_path, side=40)
 
 
-@pytest.mark.parametrize("factor", [2, 3, 4])
-def test_recipes_of_geosr_lite_can_be_read(factor):
-    recipe = read_recipe(f"recipes/geosr-lite-x{factor}.toml", steps=5)
-    assert (recipe.upscale_factor, recipe.steps) == (factor, 5)
+def test_the_recipe_of_geosr_lite_can_be_read():
+    recipe = read_recipe("recipes/geosr-lite.toml", steps=5)
+    assert (recipe.factors, recipe.steps) == ((2, 3, 4), 5)
+    assert [recipe.name_of(n) for n in (2, 3, 4)] == [f"geosr-lite-x{n}" for n in (2, 3, 4)]
     assert all("BY-SA" not in source.licence for source in recipe.sources)
 
 

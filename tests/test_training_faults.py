@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import rasterio
+from dataset_scenes import write as write_raster
+from training_scenes import TINY
 
 keras = pytest.importorskip("keras", reason="needs geosr[tensorflow]")
 pytest.importorskip("tf2onnx", reason="needs geosr[tensorflow]")
@@ -25,40 +26,17 @@ from geosr.training.checkpoint import load_checkpoint, replacing  # noqa: E402
 from geosr.training.fit import train  # noqa: E402
 from geosr.training.history import read_history  # noqa: E402
 from geosr.training.optimizers import Halvings, compute_in, make_optimizer  # noqa: E402
-from geosr.training.recipe import Recipe, Source, read_recipe  # noqa: E402
+from geosr.training.recipe import Source, read_recipe  # noqa: E402
 from geosr.training.run import Run  # noqa: E402
 
-RECIPE = Recipe(
-    name="tiny-x2",
-    architecture="geosr-lite",
-    upscale_factor=2,
-    sources=(Source("*.tif", validation=("held.tif",)),),
-    steps=4,
-    batch_size=2,
-    patch=12,
-    warmup=2,
-    ema=0.5,
-    expansion=8,
-    validate_every=2,
-)
+RECIPE = replace(TINY, steps=4, validate_every=2)
 
 
 def write(folder, name, *, side=120, dtype="uint8", top=255, count=1):
     rng = np.random.default_rng(len(name))
     cells = rng.uniform(0, top, (count, side // 5 + 1, side // 5 + 1))
     image = np.kron(cells, np.ones((5, 5)))[:, :side, :side].astype(dtype)
-    with rasterio.open(
-        folder / name,
-        "w",
-        driver="GTiff",
-        height=side,
-        width=side,
-        count=count,
-        dtype=dtype,
-        crs="EPSG:32633",
-        transform=rasterio.Affine(1, 0, 500, 0, -1, 900),
-    ) as dst:
-        dst.write(image)
+    write_raster(folder / name, image, origin=(500.0, 900.0), pixel=1.0)
 
 
 @pytest.fixture(scope="module")

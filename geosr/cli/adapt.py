@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     metavar="X",
     help="How strongly the weights are held to the model's.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of all draws.")
+@options.seed_option
 @click.option(
     "--memory",
     type=click.IntRange(min=16),

@@ -17,24 +17,9 @@ from geosr.io.text import check_text_output, write_text
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @click.option("--report", metavar="HTML", help="Write a report: one file, with pictures.")
-@click.option(
-    "-b",
-    "--bidx",
-    "indexes",
-    multiple=True,
-    metavar="BAND",
-    callback=options.parse_indexes,
-    help="Band to compare, from 1; repeat it, or write 1,2,3 or 1..3.  [default: all]",
-)
-@click.option(
-    "--rgb",
-    "colours",
-    multiple=True,
-    metavar="R,G,B",
-    callback=options.parse_indexes,
-    help="Bands to show, such as 3,2,1.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of all chance.")
+@options.bidx_option("compare")
+@options.rgb_option
+@options.seed_option
 @click.option("--overwrite", is_flag=True, help="Replace the report if it is there.")
 @options.run_options
 @click.pass_obj
@@ -76,7 +61,7 @@ def compare(
         if report:
             write_text(report, comparison_report(found, command))
         bands = [asdict(band) for band in found.bands]
-        factor = found.footprint.factor
+        factor = found.overlap.factor
         session.emit({"event": "result", "output": report, "factor": factor, "bands": bands})
         if session.tells_people:
             click.echo(f"B averaged to A's grid ({factor} x {factor} pixels), less A:")

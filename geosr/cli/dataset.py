@@ -76,9 +76,7 @@ if TYPE_CHECKING:
     metavar="SHARE",
     help="Of the patches that are for training; whole scenes go to either side.",
 )
-@click.option(
-    "--seed", type=int, default=0, show_default=True, metavar="N", help="Of what is drawn."
-)
+@options.seed_option
 @click.option(
     "--scene",
     default="",
@@ -86,15 +84,7 @@ if TYPE_CHECKING:
     help="Files in whose names it finds the same text are one scene, as are files whose "
     "footprints overlap.",
 )
-@click.option(
-    "-b",
-    "--bidx",
-    "indexes",
-    multiple=True,
-    metavar="BAND",
-    callback=options.parse_indexes,
-    help="Band to take, from 1; repeat it, or write 1,2,3 or 1..3.  [default: all]",
-)
+@options.bidx_option("take")
 @click.option(
     "--min-sharpness",
     type=float,

@@ -12,6 +12,7 @@ import click
 from geosr.cli import options
 from geosr.cli.progress import Progress
 from geosr.cli.session import EventCommand, Session, command_session
+from geosr.cli.values import parse_finite
 from geosr.core.catalog import DEFAULT_FAMILY
 from geosr.core.errors import OptionError
 from geosr.core.options import PRECISIONS
@@ -59,29 +60,19 @@ class RecordedCommand(EventCommand):
     help="How the low resolution is made, such as area, mtf or bicubic.  [area]",
 )
 @click.option(
+    "--sensor",
+    metavar="NAME",
+    help="Of --degradation mtf: whose modulation transfer, such as sentinel-2.  [0.25 at Nyquist]",
+)
+@click.option(
     "-f", "--factor", "upscale_factor", type=int, metavar="N", help="Upscale factor.  [the models']"
 )
 @click.option("--border", type=int, metavar="N", help="Edge left out, in pixels.  [2 x factor]")
 @click.option(
     "--data-range", type=float, metavar="N", help="Span of values for PSNR and SSIM.  [see docs]"
 )
-@click.option(
-    "-b",
-    "--bidx",
-    "indexes",
-    multiple=True,
-    metavar="BAND",
-    callback=options.parse_indexes,
-    help="Band to score, from 1; repeat it, or write 1,2,3 or 1..3.  [default: all]",
-)
-@click.option(
-    "--rgb",
-    "colours",
-    multiple=True,
-    metavar="R,G,B",
-    callback=options.parse_indexes,
-    help="Bands to show, such as 3,2,1.",
-)
+@options.bidx_option("score")
+@options.rgb_option
 @click.option(
     "--crops", type=int, metavar="N", help="Of --self: how many parts are scored at most.  [16]"
 )
@@ -89,7 +80,7 @@ class RecordedCommand(EventCommand):
 @click.option("--match", is_flag=True, help="Of pairs: bring the truth to the input's values.")
 @click.option("--align", is_flag=True, help="Of pairs: resample the truth onto the input's grid.")
 @click.option("--lpips", metavar="ONNX", help="LPIPS network, to score with it as well.")
-@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of all chance.")
+@options.seed_option
 @click.option("--threads", type=int, metavar="N", help="Threads of the network.  [all cores]")
 @click.option(
     "--precision",
@@ -103,7 +94,7 @@ class RecordedCommand(EventCommand):
     type=float,
     nargs=2,
     metavar="LOW HIGH",
-    callback=options.parse_finite,
+    callback=parse_finite,
     help="Raster values that your own network expects as 0 and 1.",
 )
 @click.option("--report", metavar="HTML", help="Write a report: one file, with pictures.")
@@ -168,6 +159,7 @@ def _kind(asked: dict[str, Any]) -> str:
     kind = {"data": "folder", "low": "pairs", "scene": "scene"}[given[0]]
     for name, needed in (
         ("degradation", ("folder", "scene")),
+        ("sensor", ("folder", "scene")),
         ("match", ("pairs",)),
         ("align", ("pairs",)),
         ("crops", ("scene",)),
@@ -192,7 +184,7 @@ def _evaluated(
     fields = ("upscale_factor", "border", "data_range", "indexes", "colours", "match", "align")
     optional = {
         name: asked[name]
-        for name in ("degradation", "crops", "crop_size")
+        for name in ("degradation", "sensor", "crops", "crop_size")
         if asked[name] is not None
     }
     engine = {
@@ -238,8 +230,12 @@ def _entries(
 def _write_csv(path: str, evaluation: Evaluation) -> None:
     from geosr.evaluation.tables import to_csv
 
-    how = evaluation.protocol.degradation if evaluation.kind != "pairs" else "real"
-    write_text(path, to_csv(evaluation.scores, factor=evaluation.factor, degradation=how))
+    protocol = evaluation.protocol
+    how = protocol.degradation if evaluation.kind != "pairs" else "real"
+    table = to_csv(
+        evaluation.scores, factor=evaluation.factor, degradation=how, sensor=protocol.sensor
+    )
+    write_text(path, table)
 
 
 def _tell(

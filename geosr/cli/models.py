@@ -22,7 +22,7 @@ def models(as_json: bool) -> None:
     """List the models, for the option --model of `geosr upscale`.
 
     \b
-    bands     each: every band by itself; a number: exactly so many, seen together
+    bands     each: every band by itself; else those that are seen together, in this order
     radius    source pixels on each side that an output pixel depends on
     gain      PSNR above bicubic in dB, as the model's card says
     bfloat16  largest difference from float32, of 10,000; a dash: not allowed
@@ -60,7 +60,7 @@ def _row(facts: ModelFacts) -> tuple[str, ...]:
     return (
         facts.name,
         str(facts.upscale_factor),
-        "each" if facts.bands == 1 else str(facts.bands),
+        "each" if facts.bands == 1 else ",".join(facts.band_names) or str(facts.bands),
         str(facts.radius),
         f"{facts.parameters:,}",
         "-" if gain is None else f"{gain:+.2f} dB",

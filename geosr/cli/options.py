@@ -1,64 +1,18 @@
-"""The options that commands share, spelled as in rio, and how their values are read."""
+"""The options that commands share, spelled as in rio."""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
 import click
 
+from geosr.cli.values import parse_creation_options, parse_finite, parse_indexes
 from geosr.core.catalog import DEFAULT_FAMILY
 from geosr.core.options import DEVICES, DTYPES, FORMATS, PRECISIONS, RUNTIMES
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
-def parse_indexes(
-    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
-) -> tuple[int, ...]:
-    """Read band numbers: ``-b 3 -b 1``, and rio's ``-b 3,1`` and ``-b 1..3``."""
-    indexes: list[int] = []
-    for item in ",".join(values).split(",") if values else ():
-        found = re.fullmatch(r"\s*(\d*)\s*(\.\.)?\s*(\d*)\s*", item)
-        first, dots, last = found.groups() if found else ("", None, "")
-        if dots and last:
-            numbers = range(int(first or 1), int(last) + 1)
-        elif dots:
-            raise click.BadParameter(f"{item!r} has no end; write the last band as well.")
-        else:
-            numbers = range(int(first), int(first) + 1) if first and not last else range(0)
-        if not numbers:
-            raise click.BadParameter(f"{item!r} is no band; use 3, or 1,2,3, or 1..3.")
-        indexes += numbers
-    return tuple(indexes)
-
-
-def parse_creation_options(
-    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
-) -> dict[str, str]:
-    """Read ``NAME=VALUE`` pairs; names are upper case, as GDAL writes them."""
-    pairs: dict[str, str] = {}
-    for pair in values:
-        name, equals, value = pair.partition("=")
-        name = name.strip().upper()
-        if not (name and equals):
-            raise click.BadParameter(f"{pair!r} is not of the form NAME=VALUE.")
-        if name in pairs:
-            raise click.BadParameter(f"{name} is given twice.")
-        pairs[name] = value
-    return pairs
-
-
-def parse_finite(
-    _context: click.Context, _parameter: click.Parameter, values: tuple[float, ...] | None
-) -> tuple[float, ...] | None:
-    """Refuse NaN and infinity."""
-    if values is not None and not all(map(math.isfinite, values)):
-        raise click.BadParameter(f"{' '.join(map(str, values))}: these must be finite numbers.")
-    return values
 
 
 def upscale_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,6 +33,29 @@ def dry_run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a command that runs for a while."""
     return _add(command, *_RUN)
+
+
+def bidx_option(purpose: str) -> Decorator:
+    """Return ``--bidx``, of bands to ``purpose``, such as "score"."""
+    return click.option(
+        "-b",
+        "--bidx",
+        "indexes",
+        multiple=True,
+        metavar="BAND",
+        callback=parse_indexes,
+        help=f"Band to {purpose}, from 1; repeat it, or write 1,2,3 or 1..3.  [default: all]",
+    )
+
+
+def rgb_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--rgb``."""
+    return _add(command, _RGB)
+
+
+def seed_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--seed``."""
+    return _add(command, _SEED)
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -118,15 +95,7 @@ _WHAT: tuple[Decorator, ...] = (
         help="Pixel size of the output, in place of a factor: in units of the CRS, or in metres "
         "with an m, as in 2.5m.",
     ),
-    click.option(
-        "-b",
-        "--bidx",
-        "indexes",
-        multiple=True,
-        metavar="BAND",
-        callback=parse_indexes,
-        help="Band to upscale, from 1; repeat it, or write 1,2,3 or 1..3.  [default: all]",
-    ),
+    bidx_option("upscale"),
     click.option(
         "--bounds",
         type=float,
@@ -260,6 +229,19 @@ _BATCH: tuple[Decorator, ...] = (
         metavar="NAME",
         help="Asset of STAC items; repeat it.  [default: those of data]",
     ),
+)
+
+_RGB: Decorator = click.option(
+    "--rgb",
+    "colours",
+    multiple=True,
+    metavar="R,G,B",
+    callback=parse_indexes,
+    help="Bands to show, such as 3,2,1.",
+)
+
+_SEED: Decorator = click.option(
+    "--seed", type=int, default=0, show_default=True, metavar="N", help="Of all that is drawn."
 )
 
 _DRY_RUN: tuple[Decorator, ...] = (

@@ -59,7 +59,7 @@ def train(
     """Train a model by RECIPE, a TOML file, and write its weights and card.
 
     \b
-    geosr train recipes/geosr-lite-x2.toml --data images --out runs/lite-x2
+    geosr train recipes/geosr-lite.toml --data images --out runs/geosr-lite
 
     A recipe with the key `of` trains a head for a finished network, which tells how sure it is.
     A stopped run goes on from its last checkpoint when the same command is given again. Needs

@@ -22,7 +22,7 @@ def composed_models(models: Iterable[ModelFacts]) -> Tuple[ModelFacts, ...]:
     composed = []
     for family, factor in product(sorted({family for family, _ in found}), COMPOSED_OF):
         steps = [found[family, n] for n in COMPOSED_OF[factor] if (family, n) in found]
-        alike = len({(facts.bands, facts.consistency) for facts in steps}) == 1
+        alike = len({(facts.bands, facts.band_names, facts.consistency) for facts in steps}) == 1
         if len(steps) == 2 and alike and (family, factor) not in found:
             composed.append(_composed(*steps))
     return tuple(composed)

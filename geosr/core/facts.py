@@ -31,6 +31,8 @@ class ModelFacts:
         Receptive radius in source pixels: the halo that makes tiles seam-free.
     bands
         1: each band by itself. More: exactly so many bands, seen together.
+    band_names
+        What these bands are, in their order; empty: any, or not known.
     base
         The classical kernel that the network corrects; None if it returns the whole picture.
     equivariant
@@ -70,6 +72,7 @@ class ModelFacts:
     upscale_factor: int
     radius: int
     bands: int = 1
+    band_names: Tuple[str, ...] = ()
     base: Optional[str] = "bicubic"
     equivariant: bool = True
     exact: bool = True
@@ -98,11 +101,37 @@ class ModelFacts:
                 f"{self.radius}, bands {self.bands}.",
                 hint="All of them are whole numbers; factor and bands at least 1.",
             )
+        if self.band_names and len(self.band_names) != self.bands:
+            raise ModelFileError(
+                f"The card of {self.name} names {len(self.band_names)} bands and says bands "
+                f"{self.bands}.",
+                hint="Each band that is seen together with others has a name, or none has.",
+            )
         if self.consistency not in ("block-mean", "none"):
             raise ModelFileError(
                 f"The card of {self.name} asks for consistency {self.consistency!r}.",
                 hint='It is "block-mean" or "none".',
             )
+
+    @property
+    def bands_in_words(self) -> str:
+        """Which bands it takes, for messages.
+
+        >>> kernel_facts("bicubic", 2).bands_in_words
+        'each band by itself'
+        """
+        if self.bands == 1:
+            return "each band by itself"
+        names = f" ({', '.join(self.band_names)})" if self.band_names else ""
+        return f"exactly {self.bands} bands{names}"
+
+    @property
+    def takes_gaps(self) -> bool:
+        """Whether it takes NaN for pixels of a band that nothing is known of.
+
+        Networks of the contract that see several bands together do: there is no detail there.
+        """
+        return self.bands > 1 and bool(self.tensors or self.steps)
 
     @property
     def is_kernel(self) -> bool:
@@ -126,6 +155,7 @@ class ModelFacts:
             known = {name: card[name] for name in (f.name for f in fields(cls)) if name in card}
             steps = map(json.dumps, card.get("steps", ()))
             known["steps"] = tuple(map(cls.from_card, steps))
+            known["band_names"] = tuple(card.get("band_names", ()))
             facts = cls(**known)
         except (AttributeError, TypeError, ValueError) as error:
             raise ModelFileError(

@@ -7,7 +7,7 @@ from geosr.degrade.drawn import DEGRADATIONS, Degradation, Degrader
 from geosr.degrade.noise import add_noise
 from geosr.degrade.real import real
 from geosr.degrade.sampling import area, bicubic, mtf
-from geosr.degrade.sensors import SENSORS, sensor_mtf
+from geosr.degrade.sensors import SENSORS, band_named, check_sensor, sensor_mtf
 
 __all__ = [
     "DEGRADATIONS",
@@ -16,7 +16,9 @@ __all__ = [
     "Degrader",
     "add_noise",
     "area",
+    "band_named",
     "bicubic",
+    "check_sensor",
     "mtf",
     "real",
     "sensor_mtf",

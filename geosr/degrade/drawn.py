@@ -14,7 +14,7 @@ from geosr.core.errors import OptionError
 from geosr.degrade.noise import add_noise
 from geosr.degrade.real import real
 from geosr.degrade.sampling import area, bicubic, mtf
-from geosr.degrade.sensors import PAN, SENSORS, sensor_mtf
+from geosr.degrade.sensors import PAN, SENSORS, check_sensor, sensor_mtf
 
 Array = NDArray[np.floating]
 Span = float | tuple[float, float]
@@ -146,8 +146,7 @@ class Degrader:
     def _all_bands(self) -> tuple[str, ...]:
         if not self.sensor:
             return ()
-        if self.sensor not in SENSORS:
-            sensor_mtf(self.sensor, "")  # which says so
+        check_sensor(self.sensor)
         return tuple(band for band in SENSORS[self.sensor].bands if band != PAN)
 
 

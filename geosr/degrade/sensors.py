@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from dataclasses import dataclass
 
 from geosr.core.errors import OptionError
@@ -100,7 +102,7 @@ SENSORS: dict[str, Sensor] = {
         assumed=True,
     ),
 }
-"""The sensors that a recipe can name."""
+"""The sensors that can be named."""
 
 
 def sensor_mtf(sensor: str, band: str) -> Both:
@@ -111,14 +113,35 @@ def sensor_mtf(sensor: str, band: str) -> Both:
     OptionError
         If the sensor or the band is not in the table.
     """
-    if sensor not in SENSORS:
-        raise OptionError(
-            f"There is no sensor {sensor!r} in the table.",
-            hint=f"Use one of {', '.join(SENSORS)}, or say mtf_at_nyquist.",
-        )
+    check_sensor(sensor)
     known = SENSORS[sensor].bands
     if band not in known:
         raise OptionError(
             f"The table of {sensor} has no band {band!r}.", hint=f"It has {', '.join(known)}."
         )
     return SENSORS[sensor].transfer(band)
+
+
+def check_sensor(sensor: str) -> None:
+    """Raise `OptionError` for a sensor that is not in the table, and suggest the nearest."""
+    if sensor in SENSORS:
+        return
+    near = difflib.get_close_matches(sensor.lower(), SENSORS, n=1, cutoff=0.5)
+    meant = f"Did you mean {near[0]}? " if near else ""
+    raise OptionError(
+        f"There is no sensor {sensor!r} in the table.",
+        hint=f"{meant}Use one of {', '.join(SENSORS)}; a recipe can say mtf_at_nyquist instead.",
+    )
+
+
+def band_named(sensor: str, description: str | None) -> str | None:
+    """Return the band of a sensor that a raster's band description names; None: none of them.
+
+    ``B4, central wavelength 665 nm``, as GDAL describes Sentinel-2, is ``B04``.
+    """
+    names = {_plain(band): band for band in SENSORS[sensor].bands}
+    return names.get(_plain((description or "").split(",")[0]))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"(?<=[A-Z])0+(?=\d)", "", name.strip().upper())

@@ -197,6 +197,8 @@ class RunningBlock:
             return Tally()  # the canvas gets its holes later
         patch = self._x[bands, rows, cols]
         source = patch[:, halo : halo + core.height, halo : halo + core.width]
+        if valid is not None and self._predictor.facts.takes_gaps:
+            source = np.where(valid, source, source.dtype.type(0))
         if self._contrasts.size:
             phases, seconds = timed(self._predictor, patch / self._contrasts[bands])
             phases *= self._contrasts[bands][:, None]

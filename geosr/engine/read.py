@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+
 from geosr.core.plan import Block
 from geosr.engine.parts import Array, Reader, Valid
 from geosr.radiometry import fill_holes, mirror, working_dtype
@@ -49,8 +51,12 @@ def read_ahead(
         yield coming.popleft().result()
 
 
-def load_block(block: Block, reader: Reader, halo: int) -> LoadedBlock:
-    """Read a block, fill its holes from around it, and mirror it at the raster's edges."""
+def load_block(block: Block, reader: Reader, halo: int, *, gaps: bool = False) -> LoadedBlock:
+    """Read a block, fill its holes from around it, and mirror it at the raster's edges.
+
+    With ``gaps``, what is too deep in a hole to be filled becomes NaN, else 0. Another band may
+    be valid there, and a network that sees both must not take the 0 for an edge.
+    """
     core, wide = block.core, block.core.grow(halo)
     seen = inner = wide.within(reader.extent)
     raw, valid = reader.read(seen)
@@ -60,7 +66,7 @@ def load_block(block: Block, reader: Reader, halo: int) -> LoadedBlock:
         seen = around
     x = raw.astype(working_dtype(reader.dtype), copy=True)
     if valid is not None:
-        x = fill_holes(x, valid, reach=halo)
+        x = fill_holes(x, valid, reach=halo, beyond=np.nan if gaps else 0.0)
     before = inner.row_off - wide.row_off, inner.col_off - wide.col_off
     after = (
         wide.row_off + wide.height - inner.row_off - inner.height,

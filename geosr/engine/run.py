@@ -74,7 +74,7 @@ def run(  # noqa: PLR0913 - its three ends, the plan, the way, and what is asked
 
         try:
             missing = (block for block in plan.blocks() if block.number not in done)
-            for loaded in read_ahead(missing, _loading(plan, reader), readers):
+            for loaded in read_ahead(missing, _loading(plan, reader, predictor), readers):
                 with _fitting(loaded.block):
                     begun = _begun(plan, loaded, predictor, work, runners, stop)
                 running.append((loaded.block, begun))
@@ -93,14 +93,16 @@ def run(  # noqa: PLR0913 - its three ends, the plan, the way, and what is asked
     return tally
 
 
-def _loading(plan: BlockPlan, reader: Reader) -> Callable[[Block], LoadedBlock]:
+def _loading(
+    plan: BlockPlan, reader: Reader, predictor: Predictor
+) -> Callable[[Block], LoadedBlock]:
     """Return what reads a block for this plan."""
 
     def load(block: Block) -> LoadedBlock:
         with _fitting(block):
             if isinstance(plan, BlendedPlan):
                 return load_wide_block(block, reader, plan.reach)
-            return load_block(block, reader, plan.halo)
+            return load_block(block, reader, plan.halo, gaps=predictor.facts.takes_gaps)
 
     return load
 

@@ -35,7 +35,7 @@ def predict_block(
         wide = load_wide_block(block, reader, plan.reach)
         running = BlendedBlock(plan, wide, predictor, work, _Here(), stop)
     else:
-        loaded = load_block(block, reader, plan.halo)
+        loaded = load_block(block, reader, plan.halo, gaps=predictor.facts.takes_gaps)
         running = RunningBlock(plan, loaded, predictor, work, _Here(), stop)
     tally = Tally()
     for tile in running.futures:

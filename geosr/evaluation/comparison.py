@@ -14,7 +14,7 @@ from geosr.core.events import EventSink, phase_event, progress_event, start_even
 from geosr.core.geometry import Window
 from geosr.core.version import __version__
 from geosr.evaluation.differences import BandDifference, Sums
-from geosr.evaluation.footprint import Footprint, lay
+from geosr.evaluation.overlap import Overlap, lay
 from geosr.evaluation.pictures import SIDE, Layer, ScenePictures, Stretch, plain, signed, uri
 from geosr.evaluation.protocol import Protocol
 from geosr.evaluation.samples import Sample, colours_of, enlarged, opened, read_pixels
@@ -45,7 +45,7 @@ class Comparison:
     ----------
     first, second
         Facts of the two rasters.
-    footprint
+    overlap
         What they have in common.
     bands
         How each band differs.
@@ -61,7 +61,7 @@ class Comparison:
 
     first: RasterFacts
     second: RasterFacts
-    footprint: Footprint
+    overlap: Overlap
     bands: tuple[BandDifference, ...]
     frequencies: Line
     spectra: dict[str, Line]
@@ -94,8 +94,8 @@ def compare(
         If it was stopped.
     """
     pair = _open(first_path, second_path, protocol)
-    footprint = lay(pair.first, pair.second)
-    parts = list(_parts(footprint))
+    overlap = lay(pair.first, pair.second)
+    parts = list(_parts(overlap))
     rng = np.random.default_rng(protocol.seed)
     chosen = [parts[place] for place in sorted(rng.permutation(len(parts))[:MOST_PARTS])]
     start = start_event(version=__version__, device="cpu", tiles=len(chosen), output_mpx=0.0)
@@ -125,7 +125,7 @@ def compare(
     return Comparison(
         first=pair.first,
         second=pair.second,
-        footprint=footprint,
+        overlap=overlap,
         bands=sums.bands(),
         frequencies=frequencies,
         spectra=means,
@@ -158,21 +158,21 @@ def _open(first_path: str, second_path: str, protocol: Protocol) -> _Pair:
     return _Pair(first, second, indexes, others, colours_of(first, indexes, protocol))
 
 
-def _parts(footprint: Footprint) -> Iterator[Footprint]:
+def _parts(overlap: Overlap) -> Iterator[Overlap]:
     """Yield the parts of what two rasters have in common."""
-    coarse, fine, s = footprint.coarse, footprint.fine, footprint.factor
+    coarse, fine, s = overlap.coarse, overlap.fine, overlap.factor
     side = max(PART // s, 1)
     for row in range(0, coarse.height, side):
         for col in range(0, coarse.width, side):
             part = Window(row, col, min(side, coarse.height - row), min(side, coarse.width - col))
-            yield Footprint(
+            yield Overlap(
                 part.shift(coarse.row_off, coarse.col_off),
                 part.scale(s).shift(fine.row_off, fine.col_off),
                 s,
             )
 
 
-def _load(pair: _Pair, part: Footprint) -> Sample:
+def _load(pair: _Pair, part: Overlap) -> Sample:
     """Return a part: the first raster as the low resolution, the second as the truth."""
     low, low_seen = read_pixels(pair.first, pair.indexes, part.coarse)
     fine, fine_seen = read_pixels(pair.second, pair.others, part.fine)
@@ -207,7 +207,7 @@ def _decades(spectra: dict[str, list[Line]]) -> tuple[Line, dict[str, Line]]:
     return (np.arange(rings) + 0.5) * 0.5 / rings, known
 
 
-def _pictured(sample: Sample, part: Footprint) -> ScenePictures:
+def _pictured(sample: Sample, part: Overlap) -> ScenePictures:
     factor, colours = part.factor, sample.colours
     stretch = Stretch(sample.low, sample.low_valid, colours)
     difference = block_difference(sample.low.astype(np.float64), sample.truth, factor)

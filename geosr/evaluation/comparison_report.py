@@ -26,7 +26,7 @@ _FIRST = 2  # of the colours: the ones before are the baselines
 
 def comparison_report(comparison: Comparison, command: str) -> str:
     """Return the page."""
-    factor = comparison.footprint.factor
+    factor = comparison.overlap.factor
     finer = f"has {factor} x {factor} pixels for each of A's" if factor > 1 else "lies on A's grid"
     lead = (
         f"A is {comparison.first.path}, B is {comparison.second.path}; B {finer}. There is no "
@@ -70,7 +70,7 @@ def _consistency(comparison: Comparison) -> str:
 
 
 def _spectrum(comparison: Comparison) -> str:
-    factor = comparison.footprint.factor
+    factor = comparison.overlap.factor
     mark = 0.5 / factor if factor > 1 else None
     svg = line_plot(
         comparison.frequencies,

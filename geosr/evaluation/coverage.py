@@ -20,7 +20,7 @@ from geosr.core.errors import InputFileError, OptionError
 from geosr.core.geometry import Window
 from geosr.core.options import UpscaleOptions
 from geosr.degrade import area
-from geosr.evaluation.footprint import middle
+from geosr.evaluation.overlap import middle
 from geosr.evaluation.protocol import Protocol
 from geosr.evaluation.samples import (
     LARGEST,

@@ -32,7 +32,8 @@ def choose_crops(
     """
     height, width = reader.shape
     if side is None:
-        side = int(min(max((height * width / count) ** 0.5, SMALLEST), USUAL))
+        whole = max(min(height, width), SMALLEST)
+        side = int(min(max((height * width / count) ** 0.5, SMALLEST), USUAL, whole))
     if min(height, width) < side:
         raise UnsupportedRasterError(
             f"{name} is {width} x {height} pixels, smaller than one crop of {side}.",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from geosr.core.errors import InputFileError, UnsupportedRasterError
 from geosr.core.geometry import Window
-from geosr.evaluation.footprint import lay, middle
+from geosr.evaluation.overlap import lay, middle
 from geosr.evaluation.protocol import Protocol
 from geosr.evaluation.samples import (
     LARGEST,

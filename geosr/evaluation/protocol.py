@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from geosr.core.errors import OptionError
-from geosr.degrade import DEGRADATIONS
+from geosr.degrade import DEGRADATIONS, Degrader, band_named, check_sensor
 
 BICUBIC = "bicubic"
 GDALWARP = "gdalwarp -r cubic"
@@ -28,6 +28,8 @@ class Protocol:
         None: the models'.
     degradation
         A name of `geosr.degrade.DEGRADATIONS`.
+    sensor
+        Of ``mtf``: a name of `geosr.degrade.SENSORS`; empty: a modulation transfer of 0.25.
     border
         Pixels left out at each edge of the fine picture; None: twice the factor.
     data_range
@@ -53,6 +55,7 @@ class Protocol:
     models: tuple[str, ...]
     upscale_factor: int | None = None
     degradation: str = "area"
+    sensor: str = ""
     border: int | None = None
     data_range: float | None = None
     indexes: tuple[int, ...] = ()
@@ -73,6 +76,7 @@ class Protocol:
                 f"There is no degradation {self.degradation!r}.",
                 hint=f"{meant}Use one of {', '.join(sorted(DEGRADATIONS))}.",
             )
+        self._check_sensor()
         if len(set(self.models)) < len(self.models):
             raise OptionError("A model is named twice.", hint="Name each model once.")
         if self.border is not None and self.border < 0:
@@ -91,6 +95,25 @@ class Protocol:
                 f"{self.crops} crops of {self.crop_size or 512} pixels cannot be scored.",
                 hint="Use --crops 1 or more and --crop-size 48 or more.",
             )
+
+    def _check_sensor(self) -> None:
+        if not self.sensor:
+            return
+        check_sensor(self.sensor)
+        if self.degradation != "mtf":
+            raise OptionError(
+                f"A sensor is for the degradation mtf, not {self.degradation}.",
+                hint="Use --degradation mtf, or leave --sensor out.",
+            )
+
+    def degrader(self, description: str | None = None) -> Degrader:
+        """Return what makes a band coarser.
+
+        If the sensor has a band of that name, its modulation transfer is the one; else each band
+        draws one of the sensor's.
+        """
+        band = band_named(self.sensor, description) if self.sensor else None
+        return Degrader((self.degradation,), sensor=self.sensor, bands=(band,) if band else ())
 
     @property
     def methods(self) -> tuple[str, ...]:

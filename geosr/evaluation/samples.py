@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 
 from geosr.core.errors import InputFileError, UnsupportedRasterError
 from geosr.core.geometry import Window
-from geosr.degrade import DEGRADATIONS, Degrader
 from geosr.evaluation.crops import choose_crops
-from geosr.evaluation.footprint import middle
+from geosr.evaluation.lowering import lowered, reach_of
+from geosr.evaluation.overlap import middle
 from geosr.evaluation.protocol import Protocol
 from geosr.io.facts import RasterFacts, check_upscalable, read_facts
 from geosr.io.raster import RasterReader
@@ -27,9 +26,6 @@ Valid = NDArray[np.bool_]
 
 LARGEST = 2048
 """Side of what is scored of an image, in fine pixels; of a larger one, it is the middle."""
-
-MARGIN = 4
-"""Coarse pixels around a hole that are left out if a degradation draws how far it looks."""
 
 
 @dataclass(frozen=True)
@@ -181,27 +177,13 @@ def degraded(
 ) -> Sample:
     """Return pixels of a raster, ``factor`` times as many as a whole number, as a sample."""
     truth, valid = pixels
-    margin = _reach(protocol.degradation, factor)
+    margin = reach_of(protocol, factor)
     low_valid = None if valid is None else _shrunk(valid, factor, margin)
     check_valid(facts.path, low_valid)
     exact = filled(truth.astype(np.float64), valid)
-    low = rounded(_degrade(exact, factor, protocol, facts).astype(float), truth.dtype)
+    low = rounded(lowered(exact, factor, protocol, facts, indexes).astype(float), truth.dtype)
     fine = None if low_valid is None else enlarged(low_valid, factor)
     return Sample(truth, low, fine, low_valid, colours_of(facts, indexes, protocol))
-
-
-def _degrade(
-    exact: Floats, factor: int, protocol: Protocol, facts: RasterFacts
-) -> NDArray[np.floating]:
-    """Return the low resolution; chance in it comes from the seed and the file's name."""
-    name = protocol.degradation
-    rng = np.random.default_rng([protocol.seed, zlib.crc32(Path(facts.path).name.encode())])
-    if Degrader((name,)).is_fixed:
-        return DEGRADATIONS[name](exact, factor, rng)
-    # What is drawn at random is made for pictures: black is 0 and white is 1.
-    black, white = (0.0, 255.0) if facts.dtype == "uint8" else (exact.min(), exact.max())
-    span = float(white - black) or 1.0
-    return DEGRADATIONS[name]((exact - black) / span, factor, rng) * span + black
 
 
 def read_pixels(
@@ -232,21 +214,6 @@ def check_valid(path: str, low_valid: Valid | None) -> None:
             f"{path} has no pixel to score: it is all nodata, or too near to it.",
             hint="Leave it out.",
         )
-
-
-def _reach(degradation: str, factor: int) -> int:
-    """Return how many coarse pixels away a fine pixel still shows, as a bright one tells."""
-    if not Degrader((degradation,)).is_fixed:
-        return MARGIN
-    side, middle_pixel = 17 * factor, 8 * factor
-    reach = 0
-    for corner in (middle_pixel, middle_pixel + factor - 1):
-        picture = np.zeros((side, side))
-        picture[corner, corner] = 1.0
-        low = DEGRADATIONS[degradation](picture, factor, np.random.default_rng(0))
-        rows, cols = np.nonzero(np.abs(low) > 1e-6)
-        reach = max(reach, int(np.abs(rows - 8).max()), int(np.abs(cols - 8).max()))
-    return reach
 
 
 def _shrunk(valid: Valid, factor: int, margin: int) -> Valid:

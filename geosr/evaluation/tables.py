@@ -80,14 +80,15 @@ def used_columns(summaries: Sequence[MethodSummary]) -> list[Column]:
     ]
 
 
-def to_csv(scores: Iterable[Score], *, factor: int, degradation: str) -> str:
+def to_csv(scores: Iterable[Score], *, factor: int, degradation: str, sensor: str = "") -> str:
     """Return one row for each image, method and band."""
     text = io.StringIO()
-    names = ["degradation", "factor", *(field.name for field in fields(Score))]
+    names = ["degradation", "sensor", "factor", *(field.name for field in fields(Score))]
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
+    how = {"degradation": degradation, "sensor": sensor, "factor": factor}
     for score in scores:
-        writer.writerow({"degradation": degradation, "factor": factor, **score.to_row()})
+        writer.writerow({**how, **score.to_row()})
     return text.getvalue()
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from geosr.degrade import SENSORS
+from geosr.evaluation.lowering import MARGIN
+from geosr.evaluation.protocol import Protocol
 from geosr.evaluation.run import Evaluation
-from geosr.evaluation.samples import LARGEST, MARGIN
+from geosr.evaluation.samples import LARGEST
 from geosr.evaluation.summary import MethodSummary
 from geosr.evaluation.tables import interval_text, signed
 
@@ -106,7 +109,8 @@ def _low_resolution(evaluation: Evaluation) -> str:
             how += " Each band of the truth was brought to its values by a straight line."
         return how
     made = (
-        f"made {s} times coarser by the degradation `{protocol.degradation}`, rounded to the dtype"
+        f"made {s} times coarser by the degradation `{protocol.degradation}`{_sensor(protocol)}, "
+        "rounded to the dtype"
     )
     if evaluation.kind == "scene":
         return (
@@ -114,3 +118,14 @@ def _low_resolution(evaluation: Evaluation) -> str:
             "and compared with themselves (Wald's protocol)."
         )
     return f"Each image, cut to a multiple of {s} pixels, is {made}, and compared with itself."
+
+
+def _sensor(protocol: Protocol) -> str:
+    if not protocol.sensor:
+        return ""
+    sensor = SENSORS[protocol.sensor]
+    kind = "assumed: " if sensor.assumed else ""
+    return (
+        f" of the sensor {protocol.sensor} (a band that is described by the name of one of its "
+        f"bands gets that one's modulation transfer, each other draws one; {kind}{sensor.source})"
+    )

@@ -24,15 +24,3 @@ def lonlat_boxes(grid: GeoGrid) -> tuple[Bounds, ...]:
     if west <= east:
         return ((west, south, east, north),)
     return (west, south, 180.0, north), (-180.0, south, east, north)
-
-
-def same_crs(one: str | None, other: str | None) -> bool:
-    """Return whether two CRSs, as WKT, mean the same; None is no CRS."""
-    if one == other:
-        return True
-    if one is None or other is None:
-        return False
-    try:
-        return bool(CRS.from_wkt(one) == CRS.from_wkt(other))
-    except CRSError:
-        return False

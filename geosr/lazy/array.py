@@ -122,8 +122,8 @@ def _model(options: UpscaleOptions, bands: int) -> _Model:
     facts = find_model(options.model, options.upscale_factor)
     if facts.bands not in (1, bands):
         raise BandError(
-            f"{facts.name} takes exactly {facts.bands} bands, not {bands}.",
-            hint=f"Choose {facts.bands} of the array's bands with indexes=(...).",
+            f"{facts.name} takes {facts.bands_in_words}, not {bands}.",
+            hint=f"Choose {facts.bands} of the array's bands with indexes=(...), in this order.",
         )
     # What readers of the card want to know would only make each task larger.
     card = replace(facts, summary="", sources=(), training={}, scores={}).to_card()

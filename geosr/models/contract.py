@@ -36,16 +36,18 @@ def build_contract(
     upscale_factor: int,
     margin: int,
     kernel: str = "bicubic",
+    bands: int = 1,
 ) -> keras.Model:
-    """Build ``(batch, height, width, 1)`` to ``upscale_factor`` times the pixels, same units.
+    """Build ``(batch, height, width, bands)`` to ``upscale_factor`` times the pixels, same units.
 
-    ``detail`` is the trained part: it takes the high-pass image and returns phases, with
-    ``margin`` source pixels less on each side. It must be bias-free with homogeneous
-    activations, so that the whole scales with its input. The receptive radius is ``margin + 4``,
-    or the kernel's if that is larger.
+    ``detail`` is the trained part: it takes the high-pass image and returns phases of all bands,
+    with ``margin`` source pixels less on each side. It must be bias-free with homogeneous
+    activations, so that the whole scales with its input; all fixed steps work on each band by
+    itself, so that a shift of one band shifts that band alone. The receptive radius is
+    ``margin + 4``, or the kernel's if that is larger.
     """
     radius = max(margin + BOX // 2, KERNEL_RADIUS[kernel])
-    inputs = keras.Input((None, None, 1), name="low_resolution")
+    inputs = keras.Input((None, None, bands), name="low_resolution")
     x = MirrorPad(radius, name=PAD)(inputs)
     base = Crop(radius - KERNEL_RADIUS[kernel], name="base_crop")(x)
     base = PolyphaseUpsample(upscale_factor, kernel, name="base")(base)
@@ -57,7 +59,7 @@ def build_contract(
 
 
 def trained_part(model: keras.Model) -> keras.Model:
-    """Return the trained part: high-pass ``(batch, h, w, 1)`` to phases, without padding.
+    """Return the trained part: high-pass ``(batch, h, w, bands)`` to phases, without padding.
 
     Raises
     ------

@@ -73,12 +73,17 @@ def _at_a_pixel(layer: Any) -> int:
     if isinstance(layer, ExpandedConv):  # as one plain convolution
         return int(prod(layer.expand.shape[:3]) * layer.filters)
     if isinstance(layer, PolyphaseUpsample):
-        return int(prod(layer.taps.shape))
+        return int(prod(layer.taps.shape)) * _bands(layer)
     if isinstance(layer, HighPass):
-        return BOX**2
+        return BOX**2 * _bands(layer)
     if layer.weights and not isinstance(layer, layers.PReLU | layers.BatchNormalization):
         raise ModelFileError(
             f"What the layer {layer.name} ({type(layer).__name__}) computes cannot be counted.",
             hint="Teach geosr.models.cost its kind.",
         )
     return 0
+
+
+def _bands(layer: Any) -> int:
+    """Return how many bands a fixed filter treats, each by itself."""
+    return int(layer.input.shape[-1])

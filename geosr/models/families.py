@@ -28,7 +28,7 @@ PLAIN: dict[str, Callable[..., keras.Model]] = {
     "geosr": build_geosr,
     "geosr-lite": build_geosr_lite,
 }
-"""Networks with a training form, whose trunk can serve several factors."""
+"""Networks with a training form, whose trunk can serve several factors, and several bands."""
 
 
 @dataclass(frozen=True)
@@ -97,18 +97,31 @@ def build(
     *,
     expansion: int = 0,
     trunk: keras.Model | None = None,
+    bands: int = 1,
 ) -> keras.Model:
     """Build a network with random weights, in its training form where it has one.
 
-    ``trunk`` is a network of the same architecture for another factor; all but the tail is
-    shared with it.
+    ``trunk`` is a network of the same architecture and bands for another factor; all but the
+    tail is shared with it. ``bands`` is 1, or how many the network sees together.
+
+    Raises
+    ------
+    OptionError
+        If there is no such architecture, or it has no such form.
     """
     if architecture in PLAIN:
-        return PLAIN[architecture](upscale_factor=upscale_factor, expansion=expansion, trunk=trunk)
+        return PLAIN[architecture](
+            upscale_factor=upscale_factor, expansion=expansion, trunk=trunk, bands=bands
+        )
     if architecture not in ARCHITECTURES:
         raise OptionError(
             f"There is no architecture {architecture!r}.",
             hint=f"Use one of {', '.join(sorted(ARCHITECTURES))}.",
+        )
+    if bands > 1:
+        raise OptionError(
+            f"{architecture} takes each band by itself, not {bands} together.",
+            hint=f"Leave bands out, or use one of {', '.join(sorted(PLAIN))}.",
         )
     if trunk is not None:
         raise OptionError(
@@ -122,7 +135,8 @@ def finished(model: keras.Model, architecture: str) -> keras.Model:
     """Return the form that ships: the same function with plain convolutions."""
     if architecture not in PLAIN:
         return model
-    plain = build(architecture, model.get_layer("high_resolution").upscale_factor)
+    factor = model.get_layer("high_resolution").upscale_factor
+    plain = build(architecture, factor, bands=model.inputs[0].shape[-1])
     for layer in plain.layers:
         if isinstance(layer, layers.Conv2D):
             source = model.get_layer(layer.name)

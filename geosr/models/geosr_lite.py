@@ -1,4 +1,4 @@
-"""``geosr-lite``: our fast network, six plain 3x3 convolutions per band."""
+"""``geosr-lite``: our fast network, six plain 3x3 convolutions, for each band or for several."""
 
 from __future__ import annotations
 
@@ -11,12 +11,21 @@ WIDTHS = (32, 48, 48, 48, 32)
 
 
 def build_geosr_lite(
-    *, upscale_factor: int, expansion: int = 0, trunk: keras.Model | None = None
+    *,
+    upscale_factor: int,
+    expansion: int = 0,
+    trunk: keras.Model | None = None,
+    bands: int = 1,
 ) -> keras.Model:
     """Build geosr-lite with random weights; receptive radius 10, about 70,000 parameters.
 
-    See `geosr.models.plain.build_plain` for ``expansion`` and ``trunk``.
+    See `geosr.models.plain.build_plain` for ``expansion``, ``trunk`` and ``bands``.
     """
     return build_plain(
-        "geosr_lite", WIDTHS, upscale_factor=upscale_factor, expansion=expansion, trunk=trunk
+        "geosr_lite",
+        WIDTHS,
+        upscale_factor=upscale_factor,
+        expansion=expansion,
+        trunk=trunk,
+        bands=bands,
     )

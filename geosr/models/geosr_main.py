@@ -1,4 +1,4 @@
-"""``geosr``: our main network, sixteen plain 3x3 convolutions per band."""
+"""``geosr``: our main network, sixteen plain 3x3 convolutions, for each band or for several."""
 
 from __future__ import annotations
 
@@ -11,12 +11,21 @@ WIDTHS = (48,) * 15
 
 
 def build_geosr(
-    *, upscale_factor: int, expansion: int = 0, trunk: keras.Model | None = None
+    *,
+    upscale_factor: int,
+    expansion: int = 0,
+    trunk: keras.Model | None = None,
+    bands: int = 1,
 ) -> keras.Model:
     """Build geosr with random weights; receptive radius 20, about 293,000 parameters.
 
-    See `geosr.models.plain.build_plain` for ``expansion`` and ``trunk``.
+    See `geosr.models.plain.build_plain` for ``expansion``, ``trunk`` and ``bands``.
     """
     return build_plain(
-        "geosr", WIDTHS, upscale_factor=upscale_factor, expansion=expansion, trunk=trunk
+        "geosr",
+        WIDTHS,
+        upscale_factor=upscale_factor,
+        expansion=expansion,
+        trunk=trunk,
+        bands=bands,
     )

@@ -1,8 +1,9 @@
 """Keras layers of the network contract: fixed filters, bias-free convolutions, exact means.
 
-All work in *phases*: channel ``i*s + j`` of ``(batch, height, width, s*s)`` holds the output
-pixels of row ``i`` and column ``j`` of each source pixel's block. They use ``keras.ops`` only,
-so they run on TensorFlow, JAX and PyTorch alike.
+All work in *phases*: channel ``(i*s + j)*c + band`` of ``(batch, height, width, s*s*c)`` holds the
+output pixels of row ``i`` and column ``j`` of each source pixel's block, of one of ``c`` bands. The
+fixed filters treat each band by itself. They use ``keras.ops`` only, so they run on TensorFlow,
+JAX and PyTorch alike.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ def _resized(shape: Any, margin: int, bands: int | None) -> Any:
     """Return a shape with ``margin`` pixels less on each side, and other bands."""
     batch, height, width, _ = shape
     return (batch, *(None if n is None else n - 2 * margin for n in (height, width)), bands)
+
+
+def _band_by_band(taps: Any, bands: int) -> Any:
+    """Return the kernel ``(h, w, c, n*c)`` that filters each of ``c`` bands by ``(h, w, 1, n)``."""
+    kernel = np.einsum("yxn,bc->yxbnc", taps[:, :, 0], np.eye(bands, dtype=taps.dtype))
+    return ops.convert_to_tensor(kernel.reshape(*taps.shape[:2], bands, -1))
 
 
 @keras.saving.register_keras_serializable("geosr")
@@ -73,10 +80,10 @@ class HighPass(layers.Layer):
     """Take the mean over ``BOX x BOX`` pixels away: constants vanish, detail stays."""
 
     def call(self, x: Any) -> Any:
-        """Map ``(batch, h, w, 1)`` to ``(batch, h - 8, w - 8, 1)``."""
+        """Map ``(batch, h, w, c)`` to ``(batch, h - 8, w - 8, c)``."""
         margin = BOX // 2
         taps = np.full((BOX, BOX, 1, 1), 1 / BOX**2, "float32")
-        mean = ops.conv(x, ops.convert_to_tensor(taps), padding="valid")
+        mean = ops.conv(x, _band_by_band(taps, x.shape[-1]), padding="valid")
         return x[:, margin:-margin, margin:-margin, :] - mean
 
     def compute_output_shape(self, shape: Any) -> Any:
@@ -97,12 +104,12 @@ class PolyphaseUpsample(layers.Layer):
         self.taps = taps.reshape(*taps.shape[:2], 1, -1).astype("float32")
 
     def call(self, x: Any) -> Any:
-        """Map ``(batch, h, w, 1)`` to phases ``(batch, h - 2 radius, w - 2 radius, s*s)``."""
-        return ops.conv(x, ops.convert_to_tensor(self.taps), padding="valid")
+        """Map ``(batch, h, w, c)`` to phases ``(batch, h - 2 radius, w - 2 radius, s*s*c)``."""
+        return ops.conv(x, _band_by_band(self.taps, x.shape[-1]), padding="valid")
 
     def compute_output_shape(self, shape: Any) -> Any:
         """Take the margin off height and width."""
-        return _resized(shape, KERNEL_RADIUS[self.kernel], self.upscale_factor**2)
+        return _resized(shape, KERNEL_RADIUS[self.kernel], self.upscale_factor**2 * shape[-1])
 
     def get_config(self) -> dict[str, Any]:
         """Return what the layer is made from."""
@@ -115,9 +122,15 @@ class KeepMeans(layers.Layer):
     """Shift the phases of each source pixel together, so that their mean is that pixel."""
 
     def call(self, inputs: Any) -> Any:
-        """Take phases ``(batch, h, w, s*s)`` and source ``(batch, h, w, 1)``; return phases."""
+        """Take phases ``(batch, h, w, s*s*c)`` and source ``(batch, h, w, c)``; return phases."""
         phases, source = inputs
-        return phases + (source - ops.mean(phases, axis=-1, keepdims=True))
+        bands = source.shape[-1]
+        if bands == 1:
+            return phases + (source - ops.mean(phases, axis=-1, keepdims=True))
+        squares = phases.shape[-1] // bands
+        means = [ops.mean(phases[..., n::bands], axis=-1, keepdims=True) for n in range(bands)]
+        shift = source - ops.concatenate(means, axis=-1)
+        return phases + ops.tile(shift, (1, 1, 1, squares))
 
     def compute_output_shape(self, shapes: Any) -> Any:
         """Return the shape of the phases."""

@@ -18,6 +18,7 @@ def build_plain(
     upscale_factor: int,
     expansion: int = 0,
     trunk: keras.Model | None = None,
+    bands: int = 1,
 ) -> keras.Model:
     """Build a network with random weights: convolutions, one skip around them, a tail.
 
@@ -34,6 +35,8 @@ def build_plain(
     trunk
         A network of the same form for another factor, whose convolutions this one shares: only
         the tail is its own.
+    bands
+        1: the network sees each band by itself. More: it sees so many together.
     """
 
     def conv(filters: int, place: str) -> layers.Layer:
@@ -51,7 +54,7 @@ def build_plain(
             first = x if first is None else first
         x = layers.Add(name="skip")([x, Crop(len(widths) - 1, name="skip_crop")(first)])
         tail = layers.Conv2D(
-            upscale_factor**2,
+            bands * upscale_factor**2,
             3,
             padding="valid",
             use_bias=False,
@@ -62,7 +65,8 @@ def build_plain(
 
     return build_contract(
         detail,
-        name=f"{name}_x{upscale_factor}",
+        name=f"{name}_x{upscale_factor}" if bands == 1 else f"{name}_b{bands}_x{upscale_factor}",
         upscale_factor=upscale_factor,
         margin=len(widths) + 1,
+        bands=bands,
     )

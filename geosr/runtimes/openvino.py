@@ -203,7 +203,8 @@ def _check_is_onnx(ov: Any, path: Path) -> None:
 def _part(ov: Any, model: Any, cut: tuple[str, str]) -> Any:
     """Return the part of a graph between two named tensors as a graph of its own."""
     begin, end = _named_output(model, cut[0]), _named_output(model, cut[1])
-    entry = ov.opset13.parameter([-1, 1, -1, -1], np.float32, name="detail_in")
+    bands = begin.get_partial_shape()[1]
+    entry = ov.opset13.parameter([-1, bands, -1, -1], np.float32, name="detail_in")
     for target in begin.get_target_inputs():
         target.replace_source_output(entry.output(0))
     return ov.Model([ov.opset13.result(end)], [entry], "detail")

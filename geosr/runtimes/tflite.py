@@ -14,7 +14,7 @@ from geosr.runtimes.tensorflow import load_tensorflow
 
 
 def tflite_bytes(model: Any, *, float16: bool) -> bytes:
-    """Return a Keras model ``(1, height, width, 1)`` of any size as a TFLite file.
+    """Return a Keras model ``(1, height, width, bands)`` of any size as a TFLite file.
 
     ``float16`` halves the file: weights are rounded, and computed with in float32.
 
@@ -24,7 +24,8 @@ def tflite_bytes(model: Any, *, float16: bool) -> bytes:
         If TFLite lacks an operation of the network.
     """
     tf = load_tensorflow()
-    signature = [tf.TensorSpec((1, None, None, 1), tf.float32, name="low_resolution")]
+    shape = (1, None, None, model.inputs[0].shape[-1])
+    signature = [tf.TensorSpec(shape, tf.float32, name="low_resolution")]
     with tempfile.TemporaryDirectory() as folder:  # a function alone would lose the weights
         model.export(folder, format="tf_saved_model", verbose=False, input_signature=signature)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
@@ -41,7 +42,7 @@ def tflite_bytes(model: Any, *, float16: bool) -> bytes:
 
 
 def run_tflite(content: bytes, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Run a TFLite file on ``(1, height, width, 1)``."""
+    """Run a TFLite file on ``(1, height, width, bands)``."""
     tf = load_tensorflow()
     with warnings.catch_warnings():  # it is to move to a package that ships apart
         warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated", UserWarning)

@@ -203,7 +203,8 @@ def _check(facts: ModelFacts) -> None:
         raise OptionError(
             f"{facts.name} cannot be adapted.",
             hint="Name one of geosr's own networks, such as geosr-lite-x2, or the card of one "
-            "that `geosr train` made: a network of one band with .keras weights.",
+            "that `geosr train` made: a network that sees each band by itself, with .keras "
+            "weights.",
         )
 
 

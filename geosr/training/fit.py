@@ -16,14 +16,8 @@ from geosr.models.families import build, finished, start_from
 from geosr.training.checkpoint import replacing
 from geosr.training.gan import GanRun
 from geosr.training.optimizers import compute_in
-from geosr.training.patches import (
-    Pair,
-    Plane,
-    Pool,
-    draw_batch,
-    load_pools,
-    validation_pairs,
-)
+from geosr.training.patches import Pair, Pool, draw_batch, load_pools, validation_pairs
+from geosr.training.planes import Plane
 from geosr.training.publish import publish
 from geosr.training.recipe import Recipe
 from geosr.training.run import Run
@@ -130,7 +124,13 @@ def _models(recipe: Recipe) -> dict[int, keras.Model]:
     models: dict[int, keras.Model] = {}
     for factor in recipe.factors:
         trunk = next(iter(models.values()), None)
-        models[factor] = build(recipe.architecture, factor, expansion=recipe.expansion, trunk=trunk)
+        models[factor] = build(
+            recipe.architecture,
+            factor,
+            expansion=recipe.expansion,
+            trunk=trunk,
+            bands=recipe.together,
+        )
     return models
 
 

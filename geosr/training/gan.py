@@ -11,7 +11,8 @@ import numpy as np
 from geosr.core.errors import TrainingError
 from geosr.training.balance import Balance, signs_of_collapse
 from geosr.training.history import Row
-from geosr.training.patches import Pair, Plane
+from geosr.training.patches import Pair
+from geosr.training.planes import Plane
 from geosr.training.recipe import Gan, Recipe
 from geosr.training.run import Outputs, Run, compile_step, take_step
 from geosr.training.samples import write_samples
@@ -118,4 +119,6 @@ def _critic(gan: Gan, recipe: Recipe) -> keras.Model:
     from geosr.models.discriminators import build_discriminator
 
     side = max(recipe.patch_of(factor) * factor for factor in recipe.factors)
-    return build_discriminator(gan.discriminator, filters=gan.filters, side=side)
+    return build_discriminator(
+        gan.discriminator, filters=gan.filters, side=side, bands=recipe.together
+    )

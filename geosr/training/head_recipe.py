@@ -81,11 +81,12 @@ def head_recipe(table: Mapping[str, Any], where: str = "The recipe") -> HeadReci
     if of.is_kernel or of.base is None or of.bands != 1 or "keras" not in of.files:
         raise OptionError(
             f"{where} asks for a head of {of.name}, which can have none.",
-            hint="Name a network of one band with .keras weights, such as geosr-lite-x2.",
+            hint="Name a network that sees each band by itself and has .keras weights, such as "
+            "geosr-lite-x2.",
         )
     likelihood = plain.pop("likelihood", "laplace")
     check_names((likelihood,), LIKELIHOODS, f"{where} has an unknown likelihood")
-    for key in ("architecture", "losses", "gan", "upscale_factor", "initial", "expansion"):
+    for key in ("architecture", "losses", "gan", "upscale_factor", "initial", "expansion", "bands"):
         if key in plain:
             raise OptionError(
                 f"{where} has both `of` and {key!r}.", hint=f"Leave {key} out: a head has its own."

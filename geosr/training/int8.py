@@ -94,6 +94,12 @@ def export_int8(facts: ModelFacts, data_dir: str | Path, out_dir: str | Path) ->
 
 
 def _recipe_of(facts: ModelFacts) -> Recipe:
+    if facts.bands > 1:
+        raise ModelFileError(
+            f"{facts.name} sees {facts.bands} bands together and cannot be made int8: each band "
+            "would get a scale of its own, and the network follows one of all.",
+            hint="Use --precision bfloat16, or a network of one band, such as geosr-lite-x2.",
+        )
     recipe = facts.training.get("recipe")
     if facts.steps or facts.is_kernel or "onnx" not in facts.files or not recipe:
         raise ModelFileError(

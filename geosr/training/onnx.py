@@ -63,7 +63,9 @@ def _export(keras_path: Path, onnx_path: Path, card: str) -> None:
             hint='pip install "geosr[tensorflow]"',
         ) from error
     model = keras.saving.load_model(keras_path, compile=False, safe_mode=True)
-    signature = keras.InputSpec(shape=(None, None, None, 1), dtype="float32", name="low_resolution")
+    signature = keras.InputSpec(
+        shape=(None, None, None, model.inputs[0].shape[-1]), dtype="float32", name="low_resolution"
+    )
     model.export(onnx_path, format="onnx", verbose=False, input_signature=[signature])
     graph = onnx.load(onnx_path)
     names = _tensor_names(graph.graph)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -75,3 +77,22 @@ def compute_in(model: keras.Model, precision: str) -> None:
     for layer in layers:
         if not isinstance(layer, keras.layers.InputLayer):
             layer.dtype_policy = precision
+
+
+@contextmanager
+def computing_in_float32(models: list[keras.Model], precision: str) -> Iterator[None]:
+    """Let networks that compute in ``precision`` do so in float32 for a while, as finished ones do.
+
+    No weight is copied. What a framework compiled before, the training step included, keeps the
+    precision that it was compiled in; what it compiles meanwhile is float32 for good.
+    """
+    if precision == "float32":
+        yield
+        return
+    for model in models:
+        compute_in(model, "float32")
+    try:
+        yield
+    finally:
+        for model in models:
+            compute_in(model, precision)

@@ -27,6 +27,8 @@ def publish(model: keras.Model, recipe: Recipe, history: list[Row], out_dir: Pat
         family=name.rpartition("-x")[0] or name,
         upscale_factor=factor,
         radius=declared_radius(model),
+        bands=model.inputs[0].shape[-1],
+        band_names=recipe.bands,
         parameters=model.count_params(),
         tensors={DETAIL_IN: DETAIL_IN, DETAIL_OUT: DETAIL_OUT},
         licence=recipe.licence,

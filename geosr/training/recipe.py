@@ -10,25 +10,10 @@ from typing import Any, Self
 
 from geosr.core.errors import InputFileError, OptionError
 from geosr.degrade import DEGRADATIONS, Degrader
+from geosr.training.architectures import ARCHITECTURES, refuse_as_published
+from geosr.training.bands import check_bands
 from geosr.training.tables import check_table, read_part, with_tuples
 from geosr.training.terms import Terms, check_kind, check_names, read_terms
-
-ARCHITECTURES = (
-    "geosr",
-    "geosr-lite",
-    "edsr",
-    "edsr-large",
-    "espcn",
-    "esrgan",
-    "fsrcnn",
-    "rcan-local",
-    "rrdb",
-    "rrdb-small",
-    "srcnn",
-    "srcnn-955",
-    "srgan",
-    "srresnet",
-)
 
 
 @dataclass(frozen=True)
@@ -52,6 +37,9 @@ class Source:
     ignore_nodata
         The nodata value is a brightness like any other here, as 255 in pictures whose white
         pixels would else be holes.
+    bands
+        For a recipe with `Recipe.bands`: which bands of the files these are, from 1; empty: the
+        first ones.
     """
 
     glob: str = ""
@@ -61,6 +49,7 @@ class Source:
     licence: str = ""
     dataset: str = ""
     ignore_nodata: bool = False
+    bands: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if bool(self.glob) == bool(self.dataset):
@@ -133,7 +122,8 @@ class Recipe:
     parameters: see `geosr.training.terms`; none is one Charbonnier term. ``precision`` is what
     the trained convolutions compute in; weights are float32 always. ``gan`` says more about
     the ``adversarial`` loss, if that is one of them. Of several ``degradation``s each sample
-    draws one; ``degrade`` holds their parameters: see `geosr.degrade.Degrader`.
+    draws one; ``degrade`` holds their parameters: see `geosr.degrade.Degrader`. ``bands`` names
+    those that the network sees together, in their order; none: it sees each by itself.
     """
 
     name: str
@@ -160,13 +150,16 @@ class Recipe:
     losses: dict[str, Any] = field(default_factory=dict)
     gan: Gan | None = None
     degrade: dict[str, Any] = field(default_factory=dict)
+    bands: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        refuse_as_published(self.architecture)
         for key, known in _CHOICES.items():
             value = getattr(self, key)
             names = value if isinstance(value, tuple) else (value,)
             check_names(names, known, f"A recipe has an unknown {key}")
         Degrader.of(self.degradation, self.degrade)
+        check_bands(self.bands, {source.name: source.bands for source in self.sources})
         if "adversarial" in self.terms and self.gan is None:
             object.__setattr__(self, "gan", Gan())
         if "adversarial" not in self.terms and self.gan is not None:
@@ -185,7 +178,7 @@ class Recipe:
             raise OptionError(
                 "A recipe needs sources, a factor of 2 or more, and at least one step, patch "
                 "pixel and sample a batch.",
-                hint="Compare it with recipes/geosr-lite-x2.toml.",
+                hint="Compare it with recipes/geosr-lite.toml.",
             )
 
     @classmethod
@@ -219,6 +212,11 @@ class Recipe:
         if isinstance(self.patch, tuple):
             return self.patch[self.factors.index(upscale_factor)]
         return self.patch
+
+    @property
+    def together(self) -> int:
+        """How many bands the network sees together; 1: each by itself."""
+        return len(self.bands) or 1
 
     @property
     def terms(self) -> Terms:

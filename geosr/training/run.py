@@ -17,8 +17,9 @@ from geosr.metrics import psnr
 from geosr.models.contract import valid_part
 from geosr.training.checkpoint import load_checkpoint, replacing, save_checkpoint
 from geosr.training.history import Row, read_history, write_history
-from geosr.training.optimizers import compute_in, make_optimizer
-from geosr.training.patches import Pair, Plane
+from geosr.training.optimizers import compute_in, computing_in_float32, make_optimizer
+from geosr.training.patches import Pair
+from geosr.training.planes import Plane
 from geosr.training.recipe import Recipe
 from geosr.training.steps import PixelStep
 from geosr.training.terms import Terms
@@ -94,11 +95,12 @@ class Run:
         )
 
     def validate(self, pairs: dict[int, list[Pair]], terms: dict[str, float]) -> Row:
-        """Score the averaged weights; append to the history and return its new row.
+        """Score the averaged weights in float32; append to the history and return its new row.
 
         ``terms`` are the mean losses since the last row.
         """
-        with self.averaged():
+        models = list(self.models.values())
+        with self.averaged(), computing_in_float32(models, self.recipe.precision):
             outputs = {
                 factor: [self._upscaled(factor, pair.low) for pair in of_factor]
                 for factor, of_factor in pairs.items()
@@ -145,8 +147,9 @@ class Run:
         return "; " + ", ".join(f"x{factor} {gain:+.3f}" for factor, gain in self.scores.items())
 
     def _upscaled(self, factor: int, low: Plane) -> Plane:
-        output = self.models[factor].predict_on_batch(low[None, :, :, None])
-        image: Plane = np.asarray(output)[0, :, :, 0]
+        bands_last = np.moveaxis(low.reshape(-1, *low.shape[-2:]), 0, -1)
+        output = np.asarray(self.models[factor].predict_on_batch(bands_last[None]))[0]
+        image: Plane = np.moveaxis(output, -1, 0).reshape(*low.shape[:-2], *output.shape[:2])
         return image
 
     def variables(self) -> list[Any]:
@@ -223,7 +226,8 @@ def _same(saved: dict[str, Any], recipe: Recipe) -> bool:
 
 def _side_by_side(parts: list[keras.Model]) -> keras.Model:
     """Return one model with the inputs and outputs of several."""
-    inputs = [keras.Input((None, None, 1), name=f"low_{part.name}") for part in parts]
+    bands = parts[0].inputs[0].shape[-1]
+    inputs = [keras.Input((None, None, bands), name=f"low_{part.name}") for part in parts]
     outputs = [part(x) for part, x in zip(parts, inputs, strict=True)]
     return keras.Model(inputs, outputs, name="side_by_side")
 

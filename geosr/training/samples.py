@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from geosr.training.checkpoint import replacing
-from geosr.training.patches import Pair, Plane
+from geosr.training.patches import Pair
+from geosr.training.planes import Plane
 
 ROWS, SIDE, GAP = 6, 160, 4
 """Pairs shown, output pixels of each picture's side at most, white pixels between them."""
@@ -15,6 +16,8 @@ ROWS, SIDE, GAP = 6, 160, 4
 
 def write_samples(path: Path, pairs: list[Pair], outputs: list[Plane]) -> None:
     """Write a PNG with a row for each pair: low resolution, output, truth, in the truth's range.
+
+    Of bands that are seen together the first is shown.
 
     Raises
     ------
@@ -37,11 +40,12 @@ def write_samples(path: Path, pairs: list[Pair], outputs: list[Plane]) -> None:
 
 
 def _row(pair: Pair, output: Plane) -> Plane:
-    factor = pair.high.shape[0] // pair.low.shape[0]
-    low = np.kron(pair.low, np.ones((factor, factor), np.float32))
-    black, white = np.percentile(pair.high, (0.5, 99.5))
+    low, output, high = (x.reshape(-1, *x.shape[-2:])[0] for x in (pair.low, output, pair.high))
+    factor = high.shape[0] // low.shape[0]
+    low = np.kron(low, np.ones((factor, factor), np.float32))
+    black, white = np.percentile(high, (0.5, 99.5))
     parts = []
-    for image in (low, output, pair.high):
+    for image in (low, output, high):
         row, col = (max(n - SIDE, 0) // 2 for n in image.shape)
         part = image[row : row + SIDE, col : col + SIDE]
         scaled = np.clip((part - black) / max(white - black, 1e-6), 0, 1)

@@ -60,7 +60,7 @@ def check_table(table: Mapping[str, Any], kind: Any, where: str) -> None:
     if needed:
         raise OptionError(
             f"{where} lacks {', '.join(needed)}.",
-            hint="Compare it with recipes/geosr-lite-x2.toml.",
+            hint="Compare it with recipes/geosr-lite.toml.",
         )
     for key, value in table.items():
         default = _KINDS.get(key, known[key].default)

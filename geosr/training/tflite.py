@@ -22,7 +22,7 @@ def write_tflite(
 ) -> float:
     """Write the whole network as TFLite, and compare the two.
 
-    It maps float32 ``(1, height, width, 1)`` in the raster's units to ``upscale_factor`` times
+    It maps float32 ``(1, height, width, bands)`` in the raster's units to ``upscale_factor`` times
     the pixels; the interpreter's ``resize_tensor_input`` gives it a size.
 
     Returns
@@ -48,7 +48,8 @@ def write_tflite(
     model = keras.saving.load_model(source, compile=False, safe_mode=True)
     content = tflite_bytes(model, float16=float16)
     # Blocks of 3 pixels: steps and flat parts, as pictures have them.
-    blocks = np.random.default_rng(0).normal(0.5, 0.1, (1, 16, 18, 1)).astype(np.float32)
+    shape = (1, 16, 18, facts.bands)
+    blocks = np.random.default_rng(0).normal(0.5, 0.1, shape).astype(np.float32)
     image = blocks.repeat(3, axis=1).repeat(3, axis=2)
     difference = run_tflite(content, image) - keras.ops.convert_to_numpy(model(image))
     share = float(np.abs(difference).max() / image.std())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from geosr.core.errors import UnsupportedRasterError
-from geosr.io.footprint import same_crs
+from geosr.io.crs import same_crs
 from geosr.io.raster import RasterFacts
 
 Line = tuple[float, float]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from geosr.core.errors import InputFileError
 from geosr.metrics import LUMA
+from geosr.training.bands import common_gain
 from geosr.training.dataset.index import Part, read_index
 
 Plane = NDArray[np.float32]
@@ -55,10 +57,26 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredPlane:
-    """A plane on disk that is sliced as an array is."""
+class Together:
+    """The planes of several bands of a patch."""
 
-    place: Place
+    places: tuple[Place, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """That of the patch."""
+        return self.places[0].shape
+
+    def read(self, part: Slices) -> Plane:
+        """Read a part of all planes, ``(bands, height, width)``."""
+        return np.stack([place.read(part) for place in self.places])
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlane:
+    """A plane on disk, or several bands together; rows and columns are cut as of an array."""
+
+    place: Place | Together
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -70,16 +88,16 @@ class StoredPlane:
         """Number of pixels."""
         return self.shape[0] * self.shape[1]
 
-    def __getitem__(self, part: Slices) -> Plane:
-        return self.place.read(part)
+    def __getitem__(self, part: Slices | tuple[EllipsisType, slice, slice]) -> Plane:
+        return self.place.read((part[-2], part[-1]))
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPair:
-    """A plane on disk at both resolutions."""
+    """A plane on disk, or several bands together, at both resolutions."""
 
-    low: Place
-    high: Place
+    low: Place | Together
+    high: Place | Together
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -151,6 +169,35 @@ class PatchSet:
                     found.append(StoredPlane(high))
                 else:
                     found.append(StoredPair(self._place(shard.low, patch.item, band, range_), high))
+        return found
+
+    def cubes(self, part: Part, indexes: tuple[int, ...]) -> list[AnyPlane]:
+        """Return every patch of a part with some of its bands together, numbered from 1.
+
+        Each band is shifted by itself, all are scaled alike: by the widest of their ranges.
+        """
+        found: list[AnyPlane] = []
+        for patch in self.index.patches:
+            shard = self.index.shards[patch.shard]
+            if shard.part != part:
+                continue
+            scaling = [self.index.sources[patch.source].scaling[n - 1] for n in indexes]
+            ranges = common_gain(scaling)
+
+            def together(
+                entry: dict[str, Any],
+                item: int = patch.item,
+                ranges: list[tuple[float, float]] = ranges,
+            ) -> Together:
+                chosen = zip(indexes, ranges, strict=True)
+                return Together(
+                    tuple(self._place(entry, item, n - 1, range_) for n, range_ in chosen)
+                )
+
+            high = together(vars(shard))
+            found.append(
+                StoredPlane(high) if shard.low is None else StoredPair(together(shard.low), high)
+            )
         return found
 
     def _place(

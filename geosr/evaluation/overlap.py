@@ -22,7 +22,7 @@ class GridError(OptionError):
 
 
 @dataclass(frozen=True)
-class Footprint:
+class Overlap:
     """What two rasters have in common.
 
     Attributes
@@ -37,7 +37,7 @@ class Footprint:
     fine: Window
     factor: int
 
-    def middle(self, side: int) -> Footprint:
+    def middle(self, side: int) -> Overlap:
         """Return its middle, at most ``side`` fine pixels high and wide."""
         coarse = middle(self.coarse, max(side // self.factor, 1))
         rows = (coarse.row_off - self.coarse.row_off) * self.factor
@@ -48,7 +48,7 @@ class Footprint:
             coarse.height * self.factor,
             coarse.width * self.factor,
         )
-        return Footprint(coarse, fine, self.factor)
+        return Overlap(coarse, fine, self.factor)
 
 
 def middle(window: Window, side: int) -> Window:
@@ -59,8 +59,8 @@ def middle(window: Window, side: int) -> Window:
     return Window(row_off, col_off, height, width)
 
 
-def lay(coarse: RasterFacts, fine: RasterFacts, *, smallest: int = 1, hint: str = "") -> Footprint:
-    """Return the footprint that two rasters share.
+def lay(coarse: RasterFacts, fine: RasterFacts, *, smallest: int = 1, hint: str = "") -> Overlap:
+    """Return what two rasters have in common.
 
     Without georeferencing both must show the very same place. With it they may overlap in part,
     but pixels must fit: a whole number of at least ``smallest`` fine ones on each coarse one.
@@ -87,7 +87,7 @@ def lay(coarse: RasterFacts, fine: RasterFacts, *, smallest: int = 1, hint: str 
     return _by_place(coarse, fine, smallest, hint)
 
 
-def _by_shape(coarse: RasterFacts, fine: RasterFacts, smallest: int) -> Footprint:
+def _by_shape(coarse: RasterFacts, fine: RasterFacts, smallest: int) -> Overlap:
     (height, width), (rows, cols) = coarse.grid.shape, fine.grid.shape
     factor = rows // height
     if factor < smallest or (rows, cols) != (height * factor, width * factor):
@@ -96,10 +96,10 @@ def _by_shape(coarse: RasterFacts, fine: RasterFacts, smallest: int) -> Footprin
             f"of {coarse.path}.",
             hint="Both must show the same place; cut or resample one of them.",
         )
-    return Footprint(Window(0, 0, height, width), Window(0, 0, rows, cols), factor)
+    return Overlap(Window(0, 0, height, width), Window(0, 0, rows, cols), factor)
 
 
-def _by_place(coarse: RasterFacts, fine: RasterFacts, smallest: int, hint: str) -> Footprint:
+def _by_place(coarse: RasterFacts, fine: RasterFacts, smallest: int, hint: str) -> Overlap:
     (height, width), (rows, cols) = coarse.grid.shape, fine.grid.shape
     first = _place(coarse.grid, fine.grid, 0, 0)
     last = _place(coarse.grid, fine.grid, rows, cols)
@@ -134,7 +134,7 @@ def _by_place(coarse: RasterFacts, fine: RasterFacts, smallest: int, hint: str) 
         )
     common = Window(top, left, bottom - top, right - left)
     shift = (-round(offset[0]), -round(offset[1]))
-    return Footprint(common, common.scale(factor).shift(*shift), factor)
+    return Overlap(common, common.scale(factor).shift(*shift), factor)
 
 
 def _place(coarse: GeoGrid, fine: GeoGrid, row: float, col: float) -> tuple[float, float]:

@@ -1,0 +1,72 @@
+"""What a perceptual network invents: its detail beside that of the network trained on pixels.
+
+    python benchmarks/invented.py DATA/eval/rgb --out benchmarks/invented.md --write-cards
+
+Every image is degraded by block means and scored as ``geosr evaluate`` does. *Improvement*,
+*omission* and *hallucination* are the shares of detail that are right, missing and made up, and add
+up to 1; *sharpness* is the steepness of edges, 1 as in the truth. LPIPS is scored as well where its
+network is given (``--lpips``).
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from geosr.core.catalog import WEIGHTS_DIR, find_model
+from geosr.core.events import no_events
+from geosr.evaluation.protocol import Protocol
+from geosr.evaluation.run import evaluate
+from geosr.evaluation.samples import folder_entries
+from geosr.evaluation.summary import MethodSummary
+
+SHOWN = ("psnr", "ssim", "sharpness", "improvement", "omission", "hallucination", "lpips")
+
+
+def table(summaries: list[MethodSummary], shown: list[str]) -> list[str]:
+    """Return the Markdown of what was found."""
+    names = [name if name in ("ssim", "lpips") else name.capitalize() for name in shown[1:]]
+    head = ["model", "PSNR, dB", *(n.upper() if len(n) < 6 else n for n in names)]
+    lines = [f"| {' | '.join(head)} | images below bicubic |", "|---" * (len(head) + 1) + "|"]
+    lines += [
+        f"| `{summary.method}` | {summary.means['psnr']:.2f} | "
+        + " | ".join(f"{summary.means[name]:.3f}" for name in shown[1:])
+        + f" | {summary.losses} of {summary.images} |"
+        for summary in summaries
+    ]
+    return lines
+
+
+def main() -> None:
+    """Score, write the table and, if asked, the cards."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder of images")
+    parser.add_argument("--models", nargs="+", default=["geosr-x4", "geosr-vivid-x4"])
+    parser.add_argument("--lpips", help="ONNX network of LPIPS")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
+    parser.add_argument("--write-cards", action="store_true", help="into the last model's card")
+    args = parser.parse_args()
+    protocol = Protocol(models=tuple(args.models), lpips=args.lpips)
+    found = evaluate(
+        folder_entries(args.data, protocol),
+        protocol,
+        title=args.data.name,
+        kind="folder",
+        on_event=no_events,
+    )
+    shown = [name for name in SHOWN if name != "lpips" or args.lpips]
+    lines = table(list(found.summaries), shown)
+    text = "\n".join(["# What a perceptual network invents", "", __doc__ or "", *lines, ""])
+    args.out.write_text(text, encoding="utf-8")
+    print("\n".join(lines))
+    if args.write_cards:
+        facts = find_model(args.models[-1])
+        summary = next(s for s in found.summaries if s.method == facts.name)
+        detail = {name: round(summary.means[name], 3) for name in shown}
+        card = replace(facts, scores={**facts.scores, "rgb_area_detail": detail}).to_card()
+        (WEIGHTS_DIR / f"{facts.name}.json").write_text(card, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

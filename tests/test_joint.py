@@ -1,0 +1,349 @@
+"""Networks that see several bands together: contract, files, rasters that go through them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from cli_scenes import run
+
+keras = pytest.importorskip("keras", reason="needs geosr[tensorflow]")
+pytest.importorskip("tf2onnx", reason="needs geosr[tensorflow]")
+
+import geosr  # noqa: E402
+from geosr.api import plan_file  # noqa: E402
+from geosr.core.catalog import read_card  # noqa: E402
+from geosr.core.composition import composed_models  # noqa: E402
+from geosr.core.errors import BandError, ModelFileError, OptionError  # noqa: E402
+from geosr.core.facts import ModelFacts, kernel_facts  # noqa: E402
+from geosr.core.heads import find_head  # noqa: E402
+from geosr.kernels import interleave, upsample  # noqa: E402
+from geosr.models.contract import declared_radius  # noqa: E402
+from geosr.models.cost import multiply_adds  # noqa: E402
+from geosr.models.families import build, finished  # noqa: E402
+from geosr.models.radius import checked_radius, graph_radius  # noqa: E402
+from geosr.predictors import Machinery, load_predictor  # noqa: E402
+from geosr.radiometry import keep_means  # noqa: E402
+from geosr.training.adapt import adapt  # noqa: E402
+from geosr.training.int8 import export_int8  # noqa: E402
+from geosr.training.publish import publish_files  # noqa: E402
+from geosr.training.tflite import write_tflite  # noqa: E402
+
+NAMES = ("red", "green", "nir")
+OPENVINO = Machinery("openvino", "cpu", "float32", 2)
+
+
+def lively(factor: int, bands: int, **options: object) -> keras.Model:
+    """Return a network whose random weights are large enough to be seen in its output."""
+    model = build("geosr-lite", factor, expansion=8, bands=bands, **options)
+    rng = np.random.default_rng(factor)
+    model.set_weights(
+        [rng.normal(0, np.prod(w.shape[:-1]) ** -0.5, w.shape) for w in model.get_weights()]
+    )
+    return model
+
+
+def through(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    return keras.ops.convert_to_numpy(model(x.astype("float32")))
+
+
+@pytest.fixture(scope="module")
+def card(tmp_path_factory) -> str:
+    """The card of a network of x2 for three bands, with random weights."""
+    folder = tmp_path_factory.mktemp("joint")
+    model = finished(lively(2, 3), "geosr-lite")
+    facts = ModelFacts(
+        "mine-x2",
+        "mine",
+        2,
+        declared_radius(model),
+        bands=3,
+        band_names=NAMES,
+        parameters=model.count_params(),
+        tensors={"detail_in": "detail_in", "detail_out": "detail_out"},
+        training={"recipe": {"name": "mine-x2"}},
+    )
+    return str(publish_files(model, facts, folder))
+
+
+def noise(bands: int, height: int = 60, width: int = 70, seed: int = 0) -> np.ndarray:
+    """Return blocks of 4 pixels: steps and flat parts, ``(bands, height, width)`` uint16."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.uniform(28000, 34000, (bands, -(-height // 4), -(-width // 4)))
+    return coarse.repeat(4, 1).repeat(4, 2)[:, :height, :width].astype("uint16")
+
+
+def write(path, values, *, nodata=None, names=()):
+    count, height, width = values.shape
+    shape = {"count": count, "height": height, "width": width, "dtype": values.dtype}
+    grid = {"crs": "EPSG:32632", "transform": Affine(10, 0, 500000, 0, -10, 5000000)}
+    with rasterio.open(path, "w", driver="GTiff", nodata=nodata, **shape, **grid) as dst:
+        dst.write(values)
+        for band, name in enumerate(names, 1):
+            dst.set_band_description(band, name)
+    return path
+
+
+@pytest.fixture
+def upscaled(tmp_path, card):
+    """A function from values to the output's values."""
+
+    def upscaled(values, *, nodata=None, **options):
+        source = write(tmp_path / "in.tif", values, nodata=nodata)
+        options = {
+            "model": card,
+            "overwrite": True,
+            "threads": 2,
+            "precision": "float32",
+            **options,
+        }
+        geosr.upscale_file(source, tmp_path / "out.tif", **options)
+        with rasterio.open(tmp_path / "out.tif") as src:
+            return src.read()
+
+    return upscaled
+
+
+@pytest.mark.parametrize(("factor", "bands"), [(2, 4), (3, 2), (4, 3)])
+def test_network_keeps_the_contract_for_each_band(factor, bands):
+    model = lively(factor, bands)
+    x = np.random.default_rng(1).normal(0, 1, (2, 23, 25, bands))
+    y = through(model, x)
+    assert y.shape == (2, 23 * factor, 25 * factor, bands)
+    contrast = np.ptp(y)
+    for band in range(bands):
+        padded = np.pad(x[..., band], ((0, 0), (2, 2), (2, 2)), "reflect")
+        base = interleave(upsample(padded, "bicubic", factor))
+        assert np.abs(y[..., band] - base).max() > 0.05 * contrast  # the trained part shows
+    shift = np.array([5, -7, 40, 0.5])[:bands]
+    assert np.abs(through(model, 3 * x + shift) - (3 * y + shift)).max() < 1e-4 * contrast
+    means = y.reshape(2, 23, factor, 25, factor, bands).mean(axis=(2, 4))
+    assert np.abs(means - x).max() < 1e-5 * contrast
+    assert np.abs(through(finished(model, "geosr-lite"), x) - y).max() < 1e-4 * contrast
+
+
+def test_detail_of_one_band_shows_in_the_others_and_its_level_does_not():
+    model = lively(2, 3)
+    x = np.random.default_rng(2).normal(0, 1, (1, 24, 24, 3))
+    y = through(model, x)
+    rough, higher = x.copy(), x.copy()
+    rough[0, 12, 12, 0] += 3
+    higher[..., 0] += 100
+    assert np.abs(through(model, rough) - y)[..., 1:].max() > 0.01
+    assert np.abs(through(model, higher) - y)[..., 1:].max() < 1e-3
+
+
+def test_radius_is_counted_and_measured_alike():
+    for architecture, radius in (("geosr-lite", 10), ("geosr", 20)):
+        model = finished(build(architecture, 3, expansion=8, bands=4), architecture)
+        assert graph_radius(model) == declared_radius(model) == radius
+    assert checked_radius(finished(lively(3, 4), "geosr-lite")) == 10
+
+
+def test_one_trunk_serves_several_factors():
+    two = lively(2, 4)
+    four = build("geosr-lite", 4, expansion=8, bands=4, trunk=two)
+    assert four.get_layer("conv0") is two.get_layer("conv0")
+    assert four.output_shape == (None, None, None, 4)
+
+
+def test_fixed_filters_count_once_a_band():
+    one, four = (build("geosr-lite", 2, bands=bands) for bands in (1, 4))
+    widths = (32, 48, 48, 48, 32)
+    trained = 9 * sum(a * b for a, b in zip((4, *widths), (*widths, 16), strict=True)) / 4
+    fixed = multiply_adds(one) - 9 * (32 + 32 * 48 * 2 + 48 * 48 * 2 + 32 * 4) / 4
+    assert multiply_adds(four) == pytest.approx(trained + 4 * fixed)
+
+
+def test_other_networks_see_each_band_by_itself():
+    with pytest.raises(OptionError, match="fsrcnn takes each band by itself, not 4 together"):
+        build("fsrcnn", 2, bands=4)
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "tensorflow"])
+def test_both_runtimes_and_all_files_give_the_same(card, runtime):
+    facts = read_card(card)
+    assert (facts.bands, facts.band_names) == (3, NAMES)
+    x = np.random.default_rng(3).normal(0, 1, (3, 30, 34)).astype("float32")
+    model = keras.saving.load_model(f"{facts.folder}/mine-x2.keras", compile=False)
+    whole = np.moveaxis(through(model, np.moveaxis(x, 0, -1)[None])[0], -1, 0)
+    halo = facts.radius
+    padded = np.pad(x, ((0, 0), (halo, halo), (halo, halo)), "reflect")
+    for precision, error in (("float32", 1e-5), ("bfloat16", 0.02)):
+        machinery = replace(OPENVINO, runtime=runtime, precision=precision)
+        phases = load_predictor(facts, machinery).predict(padded)
+        made = interleave(keep_means(phases, x))
+        assert np.abs(made - whole).max() < error * np.ptp(whole)
+    if runtime == "openvino":
+        openvino = pytest.importorskip("openvino")
+        graph = openvino.Core().compile_model(
+            f"{facts.folder}/mine-x2.onnx", "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+        )
+        made = graph(np.moveaxis(x, 0, -1)[None])[0][0]
+        assert np.abs(np.moveaxis(made, -1, 0) - whole).max() < 1e-5 * np.ptp(whole)
+
+
+def test_a_shift_of_one_band_shifts_that_band_alone(upscaled):
+    values = noise(3)
+    made = upscaled(values)
+    values[1] += 1000
+    shifted = upscaled(values)
+    np.testing.assert_array_equal(shifted[[0, 2]], made[[0, 2]])
+    assert np.abs(shifted[1].astype(int) - made[1] - 1000).max() <= 1
+
+
+def test_block_means_are_exact_and_tiles_do_not_show(upscaled):
+    values = noise(3, 70, 90)
+    whole = upscaled(values, tile_size=256)
+    np.testing.assert_array_equal(
+        whole.reshape(3, 70, 2, 90, 2).astype(float).mean(axis=(2, 4)), values
+    )
+    for size in (32, 41):
+        np.testing.assert_array_equal(upscaled(values, tile_size=size), whole)
+
+
+def test_holes_stay_and_do_not_spread(upscaled):
+    values = noise(3)
+    values[0, 20:45, 10:40] = 0
+    values[1, :, 60:] = 0
+    made = upscaled(values, nodata=0, tile_size=40)
+    np.testing.assert_array_equal(made == 0, (values == 0).repeat(2, 1).repeat(2, 2))
+    poisoned = np.where(values == 0, 65535, values).astype("uint16")
+    again = upscaled(poisoned, nodata=65535)
+    np.testing.assert_array_equal(np.where(values.repeat(2, 1).repeat(2, 2) == 0, 0, again), made)
+
+
+def test_where_a_band_is_missing_the_others_see_no_edge_of_it(upscaled, card):
+    facts = read_card(card)
+    values = noise(3, 90, 110)
+    values[0] = 30000  # flat: filled or not, there is no detail of it
+    whole = upscaled(values, nodata=0)
+    values[0, 10:80, 10:100] = 0
+    made = upscaled(values, nodata=0, tile_size=48)
+    assert 2 * facts.radius < 35  # deep enough for the hole to be filled in part
+    np.testing.assert_array_equal(made[1:], whole[1:])
+
+
+def test_an_alpha_band_is_not_for_the_network(tmp_path, upscaled, card):
+    values = noise(3)
+    made = upscaled(values)
+    source = write(tmp_path / "rgba.tif", np.concatenate([values, values[:1] * 0 + 65535]))
+    with rasterio.open(source, "r+") as dst:
+        interp = rasterio.enums.ColorInterp
+        dst.colorinterp = (interp.gray, interp.undefined, interp.undefined, interp.alpha)
+    geosr.upscale_file(source, tmp_path / "out4.tif", model=card, precision="float32")
+    with rasterio.open(tmp_path / "out4.tif") as src:
+        np.testing.assert_array_equal(src.read([1, 2, 3]), made)
+
+
+def test_bands_are_chosen_in_the_networks_order(tmp_path, upscaled, card):
+    values = noise(5)
+    expected = upscaled(values[[3, 0, 2]])
+    np.testing.assert_array_equal(upscaled(values, indexes=(4, 1, 3)), expected)
+    assert not np.array_equal(upscaled(values, indexes=(1, 4, 3))[[1, 0, 2]], expected)
+    source = write(tmp_path / "five.tif", values)
+    with pytest.raises(BandError, match=r"exactly 3 bands \(red, green, nir\), not 5") as caught:
+        plan_file(source, model=card)
+    assert "--bidx, in this order" in caught.value.hint
+    with pytest.raises(BandError, match="not 1"):
+        plan_file(source, model=card, indexes=(2,))
+
+
+def test_the_bands_that_are_taken_are_told_unless_they_were_chosen(tmp_path, card):
+    source = write(tmp_path / "s2.tif", noise(3), names=("B04", "B03"))
+    (note,) = plan_file(source, model=card).notes
+    assert note.startswith("mine-x2 sees red, green, nir together, and takes bands 1 (B04), 2 (B03")
+    assert plan_file(source, model=card, indexes=(1, 2, 3)).notes == ()
+
+
+def test_arrays_give_what_files_give(upscaled, card):
+    xarray = pytest.importorskip("xarray")
+    values = noise(3)
+    array = xarray.DataArray(values, dims=("band", "y", "x")).chunk({"band": 1, "y": 31, "x": 47})
+    lazy = geosr.upscale(array, model=card, precision="float32").compute(scheduler="synchronous")
+    np.testing.assert_array_equal(lazy.values, upscaled(values))
+    with pytest.raises(BandError, match=r"\(red, green, nir\), not 2"):
+        geosr.upscale(array[:2], model=card)
+
+
+def test_two_of_a_family_make_one_after_the_other(card):
+    two = read_card(card)
+    four = replace(two, name="mine-x4", upscale_factor=4)
+    (eight,) = composed_models((two, four))
+    assert (eight.name, eight.bands, eight.band_names) == ("mine-x8", 3, NAMES)
+    assert eight.takes_gaps
+    other = replace(four, band_names=("blue", "green", "nir"))
+    assert composed_models((two, other)) == ()
+
+
+def test_a_composed_one_keeps_its_means_and_takes_gaps(card, monkeypatch):
+    monkeypatch.setattr("geosr.core.composition.COMPOSED_OF", {4: (2, 2)})
+    (facts,) = composed_models((read_card(card),))
+    predictor = load_predictor(facts, OPENVINO)
+    values = np.pad(noise(3, 40, 40), ((0, 0), *2 * ((facts.radius,) * 2,)), "reflect")
+    x = values.astype("float32")
+    whole = predictor.predict(x)
+    inner = x[:, facts.radius : -facts.radius, facts.radius : -facts.radius]
+    assert np.abs(whole.mean(axis=1) - inner).max() < 0.05  # of 30,000
+    x[0, :30] = np.nan
+    holed = predictor.predict(x)
+    assert np.isfinite(holed[1:]).all()
+    np.testing.assert_array_equal(holed[:, :, -5:], whole[:, :, -5:])  # far from the gap
+
+
+def test_what_does_not_go_is_refused_with_a_sentence(tmp_path, card):
+    facts = read_card(card)
+    source = write(tmp_path / "in.tif", noise(3))
+    with pytest.raises(ModelFileError, match="sees 3 bands together and cannot be made int8"):
+        export_int8(facts, tmp_path, tmp_path / "int8")
+    with pytest.raises(OptionError, match="has no int8 weights"):
+        plan_file(source, model=card, precision="int8")
+    with pytest.raises(OptionError, match="cannot be adapted"):
+        adapt(source, facts, tmp_path / "adapted.json")
+    with pytest.raises(OptionError, match="no uncertainty head") as caught:
+        find_head(facts)
+    assert "geosr train" not in caught.value.hint
+    recipe = tmp_path / "head.toml"
+    recipe.write_text(f'name = "h"\nof = "{card}"\n[[sources]]\nglob = "*.tif"\n')
+    done = run("train", recipe, "--data", tmp_path, "--out", tmp_path / "h")
+    assert done.exit_code == 2
+    assert "a head of mine-x2, which can have none" in done.stderr
+
+
+def test_the_whole_network_becomes_tflite(tmp_path, card):
+    pytest.importorskip("tensorflow")
+    assert write_tflite(read_card(card), tmp_path / "net.tflite") < 1e-4
+
+
+def test_evaluation_takes_the_bands_it_is_told(tmp_path, card):
+    folder = tmp_path / "truths"
+    folder.mkdir()
+    write(folder / "a.tif", noise(4, 96, 96))
+    args = ("evaluate", "-m", card, "--data", folder, "--csv", tmp_path / "scores.csv")
+    refused = run(*args)
+    assert refused.exit_code == 1
+    assert "exactly 3 bands (red, green, nir), not 4" in refused.stderr
+    assert run(*args, "--bidx", "4,2,1").exit_code == 0
+
+
+def test_cards_of_before_and_wrong_ones():
+    plain = json.loads(kernel_facts("bicubic", 2).to_card())
+    del plain["band_names"]
+    assert ModelFacts.from_card(json.dumps(plain)) == kernel_facts("bicubic", 2)
+    facts = ModelFacts("n-x2", "n", 2, 10, bands=3, band_names=NAMES)
+    assert ModelFacts.from_card(facts.to_card()) == facts
+    assert not facts.takes_gaps  # a network that nobody cut open
+    with pytest.raises(ModelFileError, match="names 3 bands and says bands 4"):
+        replace(facts, bands=4)
+
+
+def test_lists_name_the_bands(card, monkeypatch):
+    facts = read_card(card)
+    monkeypatch.setattr("geosr.core.catalog.shipped_models", lambda *_: (facts,))
+    listed = run("models").stdout
+    assert "red,green,nir" in listed
+    assert "each" in listed
