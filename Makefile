@@ -9,22 +9,32 @@ DEMO := $(DEMO_VENV)/bin
 SOURCES := $(shell find geosr -type f -not -name '*.pyc')
 # Passed on to pytest: make test PYTEST_ARGS='-k plan'
 PYTEST_ARGS ?=
+PLUGIN_ARGS ?=
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test test-qgis lint format bench plugin clean
 
 help:
-	@echo "make demo     install without TensorFlow, sharpen the sample scene, draw before and after"
-	@echo "make test     lint, types, layers and the whole test suite"
-	@echo "make lint     the same without the test suite"
-	@echo "make format   let ruff put the code in order"
-	@echo "make bench    time the engine beside gdalwarp"
-	@echo "make clean    remove environments, caches and builds"
+	@echo "make demo       install without TensorFlow, sharpen the sample scene, draw before and after"
+	@echo "make test       lint, types, layers and the whole test suite"
+	@echo "make test-qgis  the plugin inside QGIS (Debian's), from its ZIP"
+	@echo "make plugin     build the ZIP of the QGIS plugin"
+	@echo "make lint       the same without the test suite"
+	@echo "make format     let ruff put the code in order"
+	@echo "make bench      time the engine beside gdalwarp"
+	@echo "make clean      remove environments, caches and builds"
 
 demo: $(DEMO_VENV)/installed
 	$(DEMO)/python demo/make_demo.py
 
 test: lint
 	$(TEST)/python -m pytest $(PYTEST_ARGS)
+
+test-qgis: $(TEST_VENV)/stamp
+	GEOSR_PYTHON=$(CURDIR)/$(TEST)/python qgis_plugin/run_tests.sh
+
+# Translations are compiled by Qt's lrelease; without it: make plugin PLUGIN_ARGS=--without-translations
+plugin:
+	@$(PYTHON) qgis_plugin/build_zip.py $(PLUGIN_ARGS)
 
 lint: $(TEST_VENV)/stamp
 	$(TEST)/ruff check .
@@ -40,9 +50,9 @@ bench: $(TEST_VENV)/stamp
 	$(TEST)/python benchmarks/engine.py
 
 clean:
-	rm -rf $(TEST_VENV) $(DEMO_VENV) dist build demo_output
+	rm -rf $(TEST_VENV) $(DEMO_VENV) .venv-qgis .venv-qt6 dist build demo_output
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	find geosr tests benchmarks demo sample_data -name __pycache__ -prune -exec rm -rf {} +
+	find geosr tests benchmarks demo qgis_plugin sample_data -name __pycache__ -prune -exec rm -rf {} +
 
 # $(1): the environment's folder. Its stamp is written last: a broken install is mended.
 define make_venv
