@@ -58,11 +58,14 @@ def main() -> None:
     """Parse the command line, measure, and rewrite the cards if asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+", help="folders of 16-bit GeoTIFFs")
+    parser.add_argument("--family", nargs="+", default=[], help="default: all that ship")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
     paths = sorted(path for folder in args.folders for path in folder.glob("*.tif"))
     for facts in shipped_models():
+        if args.family and facts.family not in args.family:
+            continue
         worst = round(largest_difference(facts, paths) + 0.005, 2)
         print(f"{facts.name}: {worst} DN of 10,000")
         if args.write:

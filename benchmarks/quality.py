@@ -33,7 +33,7 @@ import geosr
 from geosr.core.catalog import WEIGHTS_DIR, find_model, shipped_models
 from geosr.core.facts import ModelFacts
 from geosr.degrade import DEGRADATIONS
-from geosr.metrics import consistency_error, luma, psnr
+from geosr.metrics import bootstrap_mean, consistency_error, luma, psnr
 
 Image = NDArray[np.generic]
 CLASSICAL = ("bicubic", "lanczos")
@@ -203,10 +203,10 @@ def _gains(
 
 def _interval(gains: NDArray[np.float64]) -> str:
     """Return a mean with its 95 % interval by bootstrap over images or bands."""
-    rng = np.random.default_rng(0)
-    draws = gains[rng.integers(0, len(gains), (10_000, len(gains)))].mean(axis=1)
-    low, high = np.percentile(draws, (2.5, 97.5))
-    return f"**{gains.mean():+.2f}** ({low:+.2f} to {high:+.2f})"
+    found = bootstrap_mean(gains.tolist())
+    if found.low is None or found.high is None:
+        return f"**{found.mean:+.2f}**"
+    return f"**{found.mean:+.2f}** ({found.low:+.2f} to {found.high:+.2f})"
 
 
 def _summary(

@@ -54,7 +54,8 @@ class UpscaleReport:
         alone), ``consistency_error`` (largest difference between a block's mean and its source
         pixel, in the raster's units), ``unresolved`` (blocks that could not be kept exact),
         ``clamped`` (pixels held inside the dtype's range), ``resumed`` (share of the output that
-        an earlier run had made), ``model``, ``runtime``, ``device``, ``precision``, ``notes``.
+        an earlier run had made), ``model`` and its ``factor``, ``runtime``, ``device``,
+        ``precision``, ``notes``.
     uncertainty
         What was made to tell how sure it is; None: nothing.
     """
@@ -253,6 +254,7 @@ def _stats(plan: FilePlan, tallies: tuple[Tally, Tally], seconds: float) -> dict
         "clamped": both.counts.clamped,
         "resumed": round(1 - share, 4),
         "model": plan.model.name,
+        "factor": plan.model.upscale_factor,
         "runtime": plan.machinery.runtime,
         "device": plan.machinery.device,
         "precision": plan.machinery.precision,

@@ -15,6 +15,7 @@ pytest.importorskip("tf2onnx", reason="needs geosr[tensorflow]")
 import geosr  # noqa: E402
 from geosr.core.catalog import find_model  # noqa: E402
 from geosr.core.errors import InputFileError, NotEnoughMemoryError, OptionError  # noqa: E402
+from geosr.core.events import parse_event  # noqa: E402
 from geosr.core.facts import ModelFacts  # noqa: E402
 from geosr.degrade import area  # noqa: E402
 from geosr.models.families import build  # noqa: E402
@@ -209,6 +210,15 @@ def test_the_command_says_what_came_of_it(scene, facts, tmp_path):
     assert "written because of --force" in result.stdout
     assert result.stdout.endswith(f"{out}\n")
     assert out.exists()
+    held = json.loads(out.read_text())["training"]["held_psnr"]
+    result = run(
+        "adapt", str(scene), "--model", card, "--out", str(out), *args, "--progress", "json"
+    )
+    stats = parse_event(result.stdout.splitlines()[-1])["stats"]
+    assert stats["held_psnr"].keys() == held.keys()
+    difference = stats["held_psnr"]["difference"]
+    assert difference["low"] <= difference["mean"] <= difference["high"]
+    assert stats["places"] > 0
     result = run("adapt", str(scene), "--model", "geosr-light", "--out", str(out))
     assert result.exit_code == 2
     assert "Did you mean geosr-lite" in result.stderr

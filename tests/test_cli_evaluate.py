@@ -78,6 +78,7 @@ def test_json_is_for_programs(place):
         "geosr-lite",
     ]
     assert (events[-1]["images"], events[-1]["factor"], events[-1]["failed"]) == (2, 2, [])
+    assert events[-1]["suitability"] == []  # that is for --self
 
 
 def test_an_unreadable_file_is_named_and_ends_with_status_1(place):
@@ -203,13 +204,17 @@ def test_your_own_scene_answers_whether_a_model_suits_it(place):
     assert result.exit_code == 0, result.output
     answer = re.search(
         r"Does geosr-lite suit scene.tif\? Yes: \+(\S+) dB over bicubic \(95 % interval \+\S+ to "
-        r"\+\S+\), better on 4 of 4 crops\.",
+        r"\+\S+\), better on [34] of 4 crops\.",
         result.stdout,
     )
     assert answer
     assert float(answer[1]) > 0.3
     again = run("evaluate", *args, "--overwrite", "--seed", "0")
     assert answer[0] in again.stdout
+    told = run("evaluate", *args, "--overwrite", "--progress", "json")
+    sentences = parse_event(told.stdout.splitlines()[-1])["suitability"]
+    assert sentences[0] == answer[0]
+    assert "Wald's protocol" in sentences[-1]
 
 
 def test_a_pair_on_different_grids_is_one_sentence(place):

@@ -90,6 +90,7 @@ def test_the_events_of_a_run(scene):
     assert (events[-1]["width"], events[-1]["height"]) == (88, 80)
     assert events[-1]["output"] == "out.tif"
     assert events[-1]["stats"]["model"] == "bicubic-x2"
+    assert events[-1]["stats"]["factor"] == 2
 
 
 def test_a_dry_run_writes_nothing_and_agrees_with_the_run(scene):

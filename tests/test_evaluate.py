@@ -166,6 +166,13 @@ def test_a_small_scene_is_cut_into_enough_crops(place):
     assert {crop.shape for crop in crops} == {(79, 79)}
 
 
+def test_one_crop_of_a_small_scene_is_as_large_as_it_can_be(place):
+    satellite("s.tif", shape=(237, 283), bands=1)
+    with reader_of("s.tif") as reader:
+        (crop,) = choose_crops(reader, "s.tif", count=1, side=None, seed=0)
+    assert crop == Window(0, 23, 237, 237)
+
+
 def test_scenes_without_any_crop(place):
     satellite("s.tif", shape=(130, 130), bands=1, hole=(slice(60, 70), slice(0, 130)))
     with reader_of("s.tif") as reader:

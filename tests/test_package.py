@@ -176,6 +176,14 @@ def test_readme_names_what_is_there():
     assert listed == here - {"__init__.py", "__main__.py", "__pycache__", "py.typed", "weights"}
 
 
+def test_readme_tells_the_scores_that_the_cards_have():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    run = "import runpy; runpy.run_path('benchmarks/model_table.py', run_name='__main__')"
+    printed = python("-c", run).strip()
+    assert len(printed.splitlines()) > 4
+    assert printed in readme
+
+
 def test_readme_shows_options_that_exist():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme))

@@ -112,6 +112,21 @@ def test_recipe_that_starts_from_missing_weights_says_so(images, tmp_path):
         train(recipe, images, tmp_path / "out")
 
 
+def test_each_factor_starts_from_weights_of_its_own(images, tmp_path):
+    recipe = replace(RECIPE, name="tiny", upscale_factor=(2, 3), steps=2, patch=8)
+    train(recipe, images, tmp_path / "first")
+    start = str(tmp_path / "first" / "training_form-x{factor}.keras")
+    again = replace(recipe, initial=start, steps=1, learning_rate=1e-12, warmup=0, ema=0.0)
+    train(again, images, tmp_path / "second")
+    for n in (2, 3):
+        before, after = (
+            keras.saving.load_model(tmp_path / folder / f"tiny-x{n}.keras", compile=False)
+            for folder in ("first", "second")
+        )
+        for a, b in zip(before.get_weights(), after.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+
+
 def test_checkpoint_of_another_recipe_is_refused(images, tmp_path, trained):
     (tmp_path / "checkpoint.npz").write_bytes((trained[0] / "checkpoint.npz").read_bytes())
     with pytest.raises(OptionError, match="another recipe"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -103,11 +104,24 @@ def adapt(
             ),
             on_event=session.emit,
         )
-        event = {"bicubic": verdict.bicubic, "model": verdict.before, "adapted": verdict.after}
-        stats = {"held_psnr": event, "helps": verdict.helps, "weights_kept": verdict.kept}
-        session.emit({"event": "result", "output": str(verdict.card), "stats": stats})
+        session.emit({"event": "result", "output": str(verdict.card), "stats": _stats(verdict)})
         if session.tells_people:
             click.echo("\n".join(_lines(verdict, facts.name)))
+
+
+def _stats(verdict: Verdict) -> dict[str, Any]:
+    scores = {
+        "bicubic": verdict.bicubic,
+        "model": verdict.before,
+        "adapted": verdict.after,
+        "difference": asdict(verdict.difference),
+    }
+    return {
+        "held_psnr": scores,
+        "places": verdict.places,
+        "helps": verdict.helps,
+        "weights_kept": verdict.kept,
+    }
 
 
 def _lines(verdict: Verdict, model: str) -> list[str]:

@@ -244,12 +244,14 @@ def _tell(
     from geosr.evaluation.tables import text_table
     from geosr.evaluation.words import suitability
 
+    answers = suitability(evaluation) if evaluation.kind == "scene" else []
     session.emit(
         {
             "event": "result",
             "output": report,
             "csv": csv_path,
             "factor": evaluation.factor,
+            "suitability": answers,
             "images": evaluation.summaries[0].images,
             "methods": [asdict(summary) for summary in evaluation.summaries],
             "failed": [asdict(failure) for failure in evaluation.failures],
@@ -258,8 +260,8 @@ def _tell(
     if not session.tells_people:
         return
     click.echo("\n".join(text_table(evaluation.summaries)))
-    if evaluation.kind == "scene":
-        click.echo("\n".join(("", *suitability(evaluation))))
+    if answers:
+        click.echo("\n".join(("", *answers)))
     written = [path for path in (report, csv_path) if path]
     if written:
         click.echo("\n".join(("", *written)))

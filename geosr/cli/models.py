@@ -64,7 +64,7 @@ def _row(facts: ModelFacts) -> tuple[str, ...]:
         str(facts.radius),
         f"{facts.parameters:,}",
         "-" if gain is None else f"{gain:+.2f} dB",
-        "-" if error is None else f"{error:.2g}",
+        "-" if error is None else f"{error:,.2f}" if error < 1 else f"{error:,.0f}",
         "-" if facts.int8_error is None else f"{facts.int8_error:,.0f}",
         facts.licence or "-",
     )

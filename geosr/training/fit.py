@@ -62,8 +62,8 @@ def train(
     pairs = {factor: validation_pairs(held, recipe, factor) for factor in models}
     run = (GanRun if "adversarial" in recipe.terms else Run)(recipe, models, out_dir)
     if not (resume and run.restored()) and recipe.initial:
-        for model in models.values():
-            start_from(model, recipe.initial)
+        for factor, model in models.items():
+            start_from(model, recipe.initial.replace("{factor}", str(factor)))
     planes = f"{len(pool.planes)} planes"
     on_event(phase_event(f"Training {recipe.name}: {planes}, {recipe.steps} steps"))
     _take_steps(run, _batches(pools, recipe, halo, run.step), pairs, on_event)
