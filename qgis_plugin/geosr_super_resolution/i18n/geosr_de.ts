@@ -1385,8 +1385,18 @@
     </message>
     <message>
         <location filename="../resources/models.json"/>
+        <source>Main network for any band of any sensor, trained on aerial, drone and satellite imagery.</source>
+        <translation>Hauptnetz für jeden Kanal jedes Sensors, trainiert mit Luft-, Drohnen- und Satellitenbildern.</translation>
+    </message>
+    <message>
+        <location filename="../resources/models.json"/>
         <source>geosr-lite-x4, and geosr-lite-x2 on what it makes.</source>
         <translation>geosr-lite-x4, und geosr-lite-x2 auf dessen Ergebnis.</translation>
+    </message>
+    <message>
+        <location filename="../resources/models.json"/>
+        <source>geosr-x4, and geosr-x2 on what it makes.</source>
+        <translation>geosr-x4, und geosr-x2 auf dessen Ergebnis.</translation>
     </message>
     <message>
         <location filename="../said.py"/>
