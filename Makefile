@@ -26,8 +26,10 @@ help:
 demo: $(DEMO_VENV)/installed
 	$(DEMO)/python demo/make_demo.py
 
+# The plugin's tests that need no QGIS run apart: both folders have a conftest.py.
 test: lint
 	$(TEST)/python -m pytest $(PYTEST_ARGS)
+	$(TEST)/python -m pytest qgis_plugin
 
 test-qgis: $(TEST_VENV)/stamp
 	GEOSR_PYTHON=$(CURDIR)/$(TEST)/python qgis_plugin/run_tests.sh
