@@ -78,7 +78,7 @@ class TestRuns:
         other = upscaled(write(tmp_path / "b.tif", x / 3000), tmp_path / "b2.tif") * 3000
         off = [np.sqrt(np.mean((y - pixels(exact)) ** 2)) for y in (one, other)]
         assert min(off) > 0
-        assert max(off) < 0.08 * x.std()
+        assert max(off) < 0.1 * x.std()
 
     def test_tiles_parts_and_threads_change_nothing(self, tmp_path):
         x = picture((150, 130)).astype("uint16")
@@ -119,10 +119,10 @@ class TestRuns:
         quick = load_predictor(facts, CPU)
         x = picture((120, 131)) / 256
         a, b = exact.predict(x), quick.predict(x)
-        assert 0 < np.sqrt(np.mean((a - b) ** 2)) < 0.08 * x.std()
-        for height, width in ((40, 70), (21, 21), (90, 33)):
+        assert 0 < np.sqrt(np.mean((a - b) ** 2)) < 0.1 * x.std()
+        for h, w in ((20, 50), (1, 1), (70, 13)):
+            height, width = h + 2 * facts.radius, w + 2 * facts.radius
             part = quick.predict(x[:, 5 : 5 + height, 9 : 9 + width])
-            h, w = height - 20, width - 20
             assert np.array_equal(part, b[:, :, 5 : 5 + h, 9 : 9 + w])
 
     @pytest.mark.parametrize("facts", SHIPPED, ids=lambda facts: facts.name)
