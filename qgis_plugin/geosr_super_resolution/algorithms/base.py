@@ -153,7 +153,11 @@ class GeosrAlgorithm(QgsProcessingAlgorithm):
 
     def icon(self) -> QIcon:
         """Return the plugin's icon."""
-        return QIcon(os.path.join(FOLDER, "icon.svg"))
+        return QIcon(self.svgIconPath())
+
+    def svgIconPath(self) -> str:
+        """Return the icon's file, for the model designer."""
+        return os.path.join(FOLDER, "icon.svg")
 
     def canExecute(self) -> tuple[bool, str]:
         """Return whether there may be an environment, and else what to do; nothing is started."""
