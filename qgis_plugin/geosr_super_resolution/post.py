@@ -110,13 +110,16 @@ class ResultLook(QgsProcessingLayerPostProcessorInterface):
     def __init__(self, style: str = "", indexes: Sequence[int] = ()) -> None:
         super().__init__()
         self._style, self._indexes = style, tuple(indexes)
-        self._generic_name = ""
+        self._titles: dict[str, str] = {}
         self._words: dict[str, str] = {}
         _ALIVE.append(self)
 
-    def say(self, words: dict[str, str], *, generic_name: str) -> None:
-        """Set title and abstract; a layer called ``generic_name`` is called by the title."""
-        self._words, self._generic_name = words, generic_name
+    def say(self, words: dict[str, str], titles: dict[str, str]) -> None:
+        """Set title and abstract, and by QGIS's own name for the layer what it is called instead.
+
+        QGIS calls a layer like the output parameter, or like a file that the user has named.
+        """
+        self._words, self._titles = words, titles
 
     def postProcessLayer(
         self,
@@ -131,8 +134,7 @@ class ResultLook(QgsProcessingLayerPostProcessorInterface):
             apply_look(layer, self._style, self._indexes)
         if self._words:
             describe(layer, **self._words)
-            if layer.name() == self._generic_name:
-                layer.setName(self._words["title"])
+            layer.setName(self._titles.get(layer.name(), layer.name()))
 
 
 def _made_by(version: str) -> str:

@@ -6,6 +6,7 @@ layers and at the processes, and take screenshots.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -580,6 +581,26 @@ def unload_and_load_again():
     assert dock().widgets is not None
 
 
+def be_killed():
+    """Leave a run and a preview's worker at work; run_gui.sh looks whether they outlive QGIS."""
+    import processing
+
+    dock().show_checked()
+    dock().widgets.preview_button.click()
+    wait_for(lambda: not dock().previewer.busy, LONG, "the preview is there")
+    dialog = processing.createAlgorithmDialog(
+        "geosr:upscale", {"INPUT": scene().id(), "FACTOR": 8, "TILE_SIZE": 32}
+    )
+    dialog.show()
+    dialog.runButton().click()
+    bar = dialog.findChild(QProgressBar)
+    wait_for(lambda: bar.value() > 0, LONG, "the worker upscales")
+    assert len(workers()) >= 2, workers()
+    with open(os.environ["GEOSR_REPORT"] + ".workers", "w", encoding="utf-8") as file:
+        file.writelines(line.split()[0] + "\n" for line in workers())
+    return f"{len(workers())} processes of geosr live"
+
+
 STEPS = (
     install_from_zip,
     without_an_environment,
@@ -618,8 +639,9 @@ def go():
         step(function)
         if failed and function is install_from_zip:
             break
+    step(be_killed)
     note(f"done: {len(failed)} failed")
-    os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 QTimer.singleShot(1500, go)

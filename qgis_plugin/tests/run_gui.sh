@@ -18,7 +18,7 @@ report="${1:-$work/report.txt}"
 : >"$report"
 
 profile="$work/config/profiles/default"
-mkdir -p "$profile/python/plugins" "$profile/QGIS" "$work/data" "$work/home"
+mkdir -p "$profile/python/plugins" "$profile/QGIS" "$work/data" "$work/home" "$work/tmp"
 mkdir -m 700 "$work/run"
 cp "$here/../../sample_data/scene.tif" "$work/home/"
 enabled=
@@ -49,7 +49,7 @@ INI
 
 status=0
 # A venv of another Python in front of PATH, or QGIS's own variables, would be another test.
-env -i HOME="$work/home" PATH=/usr/bin:/bin LC_ALL=C.UTF-8 \
+env -i HOME="$work/home" PATH=/usr/bin:/bin LC_ALL=C.UTF-8 TMPDIR="$work/tmp" \
   XDG_RUNTIME_DIR="$work/run" XDG_DATA_HOME="$work/data" XDG_CACHE_HOME="$work/cache" \
   QGIS_CUSTOM_CONFIG_PATH="$work/config" \
   GEOSR_TEST_PYTHON="${GEOSR_PYTHON:?names the Python of an environment with geosr}" \
@@ -60,7 +60,26 @@ env -i HOME="$work/home" PATH=/usr/bin:/bin LC_ALL=C.UTF-8 \
   sh -c 'command -v openbox >/dev/null && openbox & exec qgis --nologo --noversioncheck --code "$1"' \
   sh "$here/gui_session.py" >"$work/qgis.log" 2>&1 || status=$?
 
+# The session ends with kill -9, and no process of geosr may outlive it.
+left=
+if [ -s "$report.workers" ]; then
+  for _ in $(seq 100); do
+    left=
+    while read -r worker; do
+      ! kill -0 "$worker" 2>/dev/null || left="$left $worker"
+    done <"$report.workers"
+    [ -n "$left" ] || break
+    sleep 0.1
+  done
+  rm "$report.workers"
+fi
+partial="$(find "$work/home" "$work/data" "$work/tmp" -name '*.part*' -print)"
+
 cat "$report"
+if [ -n "$left$partial" ]; then
+  echo "QGIS was killed and left behind:$left $partial"
+  exit 1
+fi
 if ! tail -n 1 "$report" | grep -q '^done: 0 failed'; then
   echo "QGIS ended with status $status; its last lines:"
   tail -n 40 "$work/qgis.log"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 from qgis.core import (
@@ -151,18 +152,20 @@ class UpscaleRaster(GeosrAlgorithm):
 
     def _dress(self, found: Values, report: RunReport, context: QgsProcessingContext) -> None:
         """Let QGIS style, name and describe the results when it loads them."""
-        name, stats = self._source.name, report.stats
-        self._look.say(
-            picture_words(name, stats, report.version), generic_name=self.tr("Super-resolved")
-        )
-        self._uncertainty_look.say(
-            uncertainty_words(name, stats.get("uncertainty") or {}, report.version),
-            generic_name=self.tr("Uncertainty"),
-        )
-        for key, look in (("OUTPUT", self._look), ("UNCERTAINTY", self._uncertainty_look)):
+        stats, sigma = report.stats, report.stats.get("uncertainty") or {}
+        for key, look, words_of, told in (
+            ("OUTPUT", self._look, picture_words, stats),
+            ("UNCERTAINTY", self._uncertainty_look, uncertainty_words, sigma),
+        ):
             path = found.get(key)
-            if path and context.willLoadLayerOnCompletion(path):
-                context.layerToLoadOnCompletionDetails(path).setPostProcessor(look)
+            if not path or not context.willLoadLayerOnCompletion(path):
+                continue
+            words = words_of(self._source.name, told, report.version)
+            file_name = os.path.splitext(os.path.basename(path))[0]
+            titles = {file_name: words_of(file_name, told, report.version)["title"]}
+            titles[self.parameterDefinition(key).description()] = words["title"]
+            look.say(words, titles)
+            context.layerToLoadOnCompletionDetails(path).setPostProcessor(look)
 
     def _sum_up(self, report: RunReport, feedback: QgsProcessingFeedback) -> None:
         stats = report.stats
