@@ -5,7 +5,7 @@
 Both take the sources, the loss, the batches' size and the schedule of ``recipes/geosr.toml``, for
 one factor. How many steps fit into the time is measured first, while both run: the rate of each
 then falls to its end within the same minutes. They are scored on DATA/eval/rgb by
-``geosr evaluate``'s own functions (luma, block means). The time for each source pixel is that of
+geosr's own PSNR (luma, block means). The time for each source pixel is that of
 the trained part alone in OpenVINO, in one thread, taken in turns.
 
 ``geosr`` is trained here for one factor from scratch: these are not the shipped weights.
