@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 NAMES = ("geosr", "edsr")
-RATE = {"geosr": 1.5e-3, "edsr": 5e-4}
+RATE = {"geosr": 1e-3, "edsr": 5e-4}
 """Learning rates. EDSR's paper takes 1e-4 for some 300,000 steps: far too low for so few."""
 
 PROBE_STEPS = 30

@@ -182,10 +182,7 @@ def _taken_bands(model: ModelFacts, source: RasterFacts, options: UpscaleOptions
         return ""
     texts = enumerate(source.metadata.descriptions, 1)
     found = [f"{n} ({text})" if text else str(n) for n, text in texts if n != source.alpha]
-    return (
-        f"{model.name} sees {', '.join(model.band_names)} together, and takes bands "
-        f"{', '.join(found)} for these. If they are others, choose with --bidx, in this order."
-    )
+    return model.taken(found, "--bidx")
 
 
 def _alpha(source: RasterFacts, indexes: tuple[int, ...]) -> int | None:

@@ -24,7 +24,8 @@ from geosr.core.heads import find_head  # noqa: E402
 from geosr.kernels import interleave, upsample  # noqa: E402
 from geosr.models.contract import declared_radius  # noqa: E402
 from geosr.models.cost import multiply_adds  # noqa: E402
-from geosr.models.families import build, finished  # noqa: E402
+from geosr.models.exchange import BandsApart, BandsTogether  # noqa: E402
+from geosr.models.families import build, finished, start_from  # noqa: E402
 from geosr.models.radius import checked_radius, graph_radius  # noqa: E402
 from geosr.predictors import Machinery, load_predictor  # noqa: E402
 from geosr.radiometry import keep_means  # noqa: E402
@@ -73,7 +74,7 @@ def card(tmp_path_factory) -> str:
 def noise(bands: int, height: int = 60, width: int = 70, seed: int = 0) -> np.ndarray:
     """Return blocks of 4 pixels: steps and flat parts, ``(bands, height, width)`` uint16."""
     rng = np.random.default_rng(seed)
-    coarse = rng.uniform(28000, 34000, (bands, -(-height // 4), -(-width // 4)))
+    coarse = rng.uniform(30000, 31500, (bands, -(-height // 4), -(-width // 4)))
     return coarse.repeat(4, 1).repeat(4, 2)[:, :height, :width].astype("uint16")
 
 
@@ -138,7 +139,7 @@ def test_detail_of_one_band_shows_in_the_others_and_its_level_does_not():
 
 
 def test_radius_is_counted_and_measured_alike():
-    for architecture, radius in (("geosr-lite", 10), ("geosr", 20)):
+    for architecture, radius in (("geosr-lite", 10), ("geosr", 23)):
         model = finished(build(architecture, 3, expansion=8, bands=4), architecture)
         assert graph_radius(model) == declared_radius(model) == radius
     assert checked_radius(finished(lively(3, 4), "geosr-lite")) == 10
@@ -151,12 +152,34 @@ def test_one_trunk_serves_several_factors():
     assert four.output_shape == (None, None, None, 4)
 
 
-def test_fixed_filters_count_once_a_band():
+def test_bands_cost_what_each_costs_alone_and_their_exchange():
     one, four = (build("geosr-lite", 2, bands=bands) for bands in (1, 4))
-    widths = (32, 48, 48, 48, 32)
-    trained = 9 * sum(a * b for a, b in zip((4, *widths), (*widths, 16), strict=True)) / 4
-    fixed = multiply_adds(one) - 9 * (32 + 32 * 48 * 2 + 48 * 48 * 2 + 32 * 4) / 4
-    assert multiply_adds(four) == pytest.approx(trained + 4 * fixed)
+    exchange = 3 * (4 * 48) ** 2 / 4  # after the three layers of 48; an output pixel is a quarter
+    assert multiply_adds(four) == pytest.approx(4 * multiply_adds(one) + exchange)
+
+
+def test_bands_go_apart_and_together_again():
+    x = np.random.default_rng(6).normal(size=(2, 3, 4, 6)).astype("float32")
+    apart = through(BandsApart(3), x)
+    assert apart.shape == (6, 3, 4, 2)
+    np.testing.assert_array_equal(apart[3 + 1], x[1, :, :, [1, 4]].transpose(1, 2, 0))
+    np.testing.assert_array_equal(through(BandsTogether(3), apart), x)
+
+
+def test_it_begins_as_the_trained_network_of_one_band(tmp_path):
+    one = build("geosr-lite", 3, expansion=8)
+    rng = np.random.default_rng(7)
+    one.set_weights([rng.normal(0, 0.3, w.shape) for w in one.get_weights()])
+    one.save(tmp_path / "one.keras")
+    three = build("geosr-lite", 3, expansion=8, bands=3)
+    start_from(three, str(tmp_path / "one.keras"))
+    x = rng.normal(0, 1, (2, 24, 26, 3))
+    alone = np.concatenate([through(one, x[..., n : n + 1]) for n in range(3)], axis=-1)
+    assert np.abs(through(three, x) - alone).max() < 1e-5 * np.ptp(alone)
+    three.save(tmp_path / "three.keras")
+    other = build("geosr-lite", 3, expansion=8, bands=3)
+    start_from(other, str(tmp_path / "three.keras"))
+    np.testing.assert_array_equal(through(other, x), through(three, x))
 
 
 def test_other_networks_see_each_band_by_itself():
@@ -260,12 +283,17 @@ def test_the_bands_that_are_taken_are_told_unless_they_were_chosen(tmp_path, car
     assert plan_file(source, model=card, indexes=(1, 2, 3)).notes == ()
 
 
-def test_arrays_give_what_files_give(upscaled, card):
+def test_arrays_give_what_files_give(upscaled, card, caplog):
     xarray = pytest.importorskip("xarray")
     values = noise(3)
     array = xarray.DataArray(values, dims=("band", "y", "x")).chunk({"band": 1, "y": 31, "x": 47})
     lazy = geosr.upscale(array, model=card, precision="float32").compute(scheduler="synchronous")
     np.testing.assert_array_equal(lazy.values, upscaled(values))
+    (said,) = caplog.messages
+    assert "takes bands 1, 2, 3 for these. If they are others, choose with indexes=(...)" in said
+    caplog.clear()
+    geosr.upscale(array, model=card, precision="float32", indexes=(1, 2, 3))
+    assert not caplog.messages
     with pytest.raises(BandError, match=r"\(red, green, nir\), not 2"):
         geosr.upscale(array[:2], model=card)
 

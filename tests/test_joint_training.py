@@ -228,8 +228,8 @@ def test_a_stopped_run_goes_on_the_same(images, trained, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_joint_network_starts_from_the_middle_of_another(images, trained, tmp_path):
-    """Of one that sees each band: its first and last layers do not fit. For two factors."""
+def test_a_joint_network_starts_from_one_of_single_bands(images, trained, tmp_path):
+    """For two factors, whose trunk is one."""
     single = replace(RECIPE, name="one-x2", bands=(), steps=1, sources=(Source("s*.tif"),))
     train(single, images, tmp_path / "one")
     donor = keras.saving.load_model(tmp_path / "one" / "training_form.keras")
@@ -246,7 +246,7 @@ def test_a_joint_network_starts_from_the_middle_of_another(images, trained, tmp_
     train(recipe, images, tmp_path / "both")
     for factor in (2, 3):
         started = keras.saving.load_model(tmp_path / "both" / f"training_form-x{factor}.keras")
-        for name in ("conv1", "conv4"):
+        for name in ("conv0", "conv1", "conv4"):
             for a, b in zip(
                 started.get_layer(name).get_weights(),
                 donor.get_layer(name).get_weights(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Iterable, Optional, Tuple
 
 from .errors import ModelFileError
 
@@ -124,6 +124,14 @@ class ModelFacts:
             return "each band by itself"
         names = f" ({', '.join(self.band_names)})" if self.band_names else ""
         return f"exactly {self.bands} bands{names}"
+
+    def taken(self, bands: Iterable[str], choose: str) -> str:
+        """Say which bands it takes for those that its card names, and how to ``choose`` others."""
+        return (
+            f"{self.name} sees {', '.join(self.band_names)} together, and takes bands "
+            f"{', '.join(bands)} for these. If they are others, choose with {choose}, in this "
+            "order."
+        )
 
     @property
     def takes_gaps(self) -> bool:

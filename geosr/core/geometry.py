@@ -111,6 +111,16 @@ class GeoGrid:
         a, b, c, d, e, f = self.transform
         return a * col + b * row + c, d * col + e * row + f
 
+    def rowcol(self, x: float, y: float) -> Tuple[float, float]:
+        """Return where a place lies in rows and columns: the inverse of `xy`.
+
+        >>> GeoGrid((2, 2), (10.0, 0.0, 500.0, 0.0, -10.0, 900.0)).rowcol(510.0, 880.0)
+        (2.0, 1.0)
+        """
+        a, b, c, d, e, f = self.transform
+        det = a * e - b * d
+        return (a * (y - f) - d * (x - c)) / det, (e * (x - c) - b * (y - f)) / det
+
     @property
     def corners(self) -> Tuple[Tuple[float, float], ...]:
         """The four outer corners, row by row."""

@@ -139,10 +139,7 @@ def _by_place(coarse: RasterFacts, fine: RasterFacts, smallest: int, hint: str) 
 
 def _place(coarse: GeoGrid, fine: GeoGrid, row: float, col: float) -> tuple[float, float]:
     """Return where a corner of the fine grid lies in rows and columns of the coarse one."""
-    a, b, c, d, e, f = coarse.transform
-    x, y = fine.xy(row, col)
-    det = a * e - b * d
-    return (a * (y - f) - d * (x - c)) / det, (e * (x - c) - b * (y - f)) / det
+    return coarse.rowcol(*fine.xy(row, col))
 
 
 def _apart(place: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from geosr.engine.overlap import BlendedPlan
 from geosr.engine.parts import Work
 from geosr.foreign import ForeignPredictor, is_model_path, lay_tiles, open_foreign
 from geosr.lazy.blocks import Job, Network
-from geosr.lazy.dims import Dims, find_dims, num_bands, select_bands
+from geosr.lazy.dims import Dims, band_names, find_dims, num_bands, select_bands
 from geosr.lazy.graph import upscaled
 from geosr.lazy.layout import chunk_steps
 from geosr.lazy.place import placed, read_place, renewed
@@ -65,6 +65,8 @@ def upscale_array(raster: xarray.DataArray, options: UpscaleOptions) -> xarray.D
     place = read_place(raster, dims)
     model = _model(options, num_bands(raster, dims))
     factor, together = model.facts.upscale_factor, model.facts.bands
+    if model.facts.band_names and not options.indexes:
+        logger.warning(model.facts.taken(band_names(raster, dims), "indexes=(...)"))
     chunked = _chunked(raster, dims, factor, together)
     steps = _steps(chunked, dims, factor, storage.dtype)
     plan = _plan(chunked, dims, model, max(steps), options)

@@ -92,6 +92,13 @@ def num_bands(raster: xarray.DataArray, dims: Dims) -> int:
     return 1 if dims.band is None else int(raster.sizes[dims.band])
 
 
+def band_names(raster: xarray.DataArray, dims: Dims) -> list[str]:
+    """Return what the array calls its bands; without coordinates they are numbered from 1."""
+    if dims.band in raster.coords:
+        return [str(name) for name in raster.coords[dims.band].values]
+    return [str(number + 1) for number in range(num_bands(raster, dims))]
+
+
 def _of_bands(said: Mapping[Any, Any], indexes: tuple[int, ...], count: int) -> dict[Any, Any]:
     """Return attributes of which some hold a value for each band: those of the chosen ones."""
     chosen = dict(said)

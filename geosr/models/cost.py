@@ -9,6 +9,7 @@ import keras
 from keras import layers
 
 from geosr.core.errors import ModelFileError
+from geosr.models.exchange import BandsApart, BandsTogether
 from geosr.models.layers import (
     ExpandedConv,
     HighPass,
@@ -51,6 +52,10 @@ def _enlargement(layer: Any) -> float:
         return 0
     if isinstance(layer, PixelShuffle):
         return float(layer.upscale_factor**2)
+    if isinstance(layer, BandsApart):  # an image of the batch for each band
+        return float(layer.bands)
+    if isinstance(layer, BandsTogether):
+        return 1.0 / layer.bands
     if isinstance(layer, PixelUnshuffle):
         return 1.0 / float(layer.upscale_factor**2)
     if isinstance(layer, layers.UpSampling2D):

@@ -12,19 +12,21 @@ import numpy as np
 from keras import layers, ops
 
 from geosr.core.errors import ModelFileError, OptionError
+from geosr.models.contract import DETAIL_OUT
 from geosr.models.edsr import build_edsr, build_edsr_paper
 from geosr.models.espcn import build_espcn, build_espcn_paper
 from geosr.models.fsrcnn import build_fsrcnn, build_fsrcnn_paper
 from geosr.models.geosr_lite import build_geosr_lite
 from geosr.models.geosr_main import build_geosr
 from geosr.models.layers import ExpandedConv
+from geosr.models.parts import TAIL
 from geosr.models.rcan import build_rcan
 from geosr.models.rcan_local import build_rcan_local
 from geosr.models.rrdb import build_rrdb, build_rrdb_paper
 from geosr.models.srcnn import build_srcnn, build_srcnn_paper
 from geosr.models.srresnet import build_srresnet, build_srresnet_paper
 
-PLAIN: dict[str, Callable[..., keras.Model]] = {
+OWN: dict[str, Callable[..., keras.Model]] = {
     "geosr": build_geosr,
     "geosr-lite": build_geosr_lite,
 }
@@ -65,7 +67,7 @@ _SMALL: dict[str, Any] = {"filters": 32, "growth": 16, "blocks": 3}
 _UNIT, _BYTE = (0.0, 1.0), (0.0, 255.0)
 
 ARCHITECTURES: dict[str, Architecture] = {
-    **{name: Architecture(builder) for name, builder in PLAIN.items()},
+    **{name: Architecture(builder) for name, builder in OWN.items()},
     "edsr": Architecture(build_edsr),
     "edsr-large": Architecture(partial(build_edsr, **_LARGE)),
     "espcn": Architecture(build_espcn),
@@ -109,8 +111,8 @@ def build(
     OptionError
         If there is no such architecture, or it has no such form.
     """
-    if architecture in PLAIN:
-        return PLAIN[architecture](
+    if architecture in OWN:
+        return OWN[architecture](
             upscale_factor=upscale_factor, expansion=expansion, trunk=trunk, bands=bands
         )
     if architecture not in ARCHITECTURES:
@@ -121,19 +123,19 @@ def build(
     if bands > 1:
         raise OptionError(
             f"{architecture} takes each band by itself, not {bands} together.",
-            hint=f"Leave bands out, or use one of {', '.join(sorted(PLAIN))}.",
+            hint=f"Leave bands out, or use one of {', '.join(sorted(OWN))}.",
         )
     if trunk is not None:
         raise OptionError(
             f"{architecture} shares nothing between factors.",
-            hint=f"Give one factor, or use one of {', '.join(sorted(PLAIN))}.",
+            hint=f"Give one factor, or use one of {', '.join(sorted(OWN))}.",
         )
     return ARCHITECTURES[architecture].build(upscale_factor=upscale_factor)
 
 
 def finished(model: keras.Model, architecture: str) -> keras.Model:
     """Return the form that ships: the same function with plain convolutions."""
-    if architecture not in PLAIN:
+    if architecture not in OWN:
         return model
     factor = model.get_layer("high_resolution").upscale_factor
     plain = build(architecture, factor, bands=model.inputs[0].shape[-1])
@@ -151,7 +153,8 @@ def start_from(model: keras.Model, path: str) -> None:
     """Copy the weights of a trained model, layer by layer, where names and shapes agree.
 
     So x3 and x4 can start from the trunk of x2: from its ``training_form.keras``, whose
-    expanded layers have the same shapes.
+    expanded layers have the same shapes; and a network of several bands starts as the trained
+    network of one.
 
     Raises
     ------
@@ -167,10 +170,8 @@ def start_from(model: keras.Model, path: str) -> None:
         ) from error
     copied = 0
     for layer in model.layers:
-        try:
-            weights = donor.get_layer(layer.name).get_weights()
-        except ValueError:
-            continue
+        names = (TAIL, DETAIL_OUT) if layer.name == TAIL else (layer.name,)
+        weights = _first_weights(donor, names)
         if [np.shape(w) for w in weights] == [np.shape(w) for w in layer.get_weights()]:
             layer.set_weights(weights)
             copied += bool(weights)
@@ -179,3 +180,14 @@ def start_from(model: keras.Model, path: str) -> None:
             f"{path} has no layer in common with {model.name}.",
             hint="Name weights of the same architecture in the recipe's `initial`.",
         )
+
+
+def _first_weights(model: keras.Model, names: tuple[str, ...]) -> list[Any]:
+    """Return the weights of the first of these layers that the model has."""
+    for name in names:
+        try:
+            found: list[Any] = model.get_layer(name).get_weights()
+        except ValueError:
+            continue
+        return found
+    return []

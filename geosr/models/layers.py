@@ -206,11 +206,22 @@ class PixelUnshuffle(layers.Layer):
 
 @keras.saving.register_keras_serializable("geosr")
 class ExpandedConv(layers.Layer):
-    """A 3x3 convolution trained as a product of two wider ones plus the identity [1]_.
+    """A 3x3 convolution trained as a product of two wider ones [1]_.
 
     Only its weights are wide: they are multiplied into one 3x3 kernel before the pixels are
     touched, so training costs no more per pixel than the plain convolution that
     `collapsed_kernel` gives afterwards.
+
+    Parameters
+    ----------
+    filters
+        Features of the output.
+    expansion
+        Features between the two.
+    identity
+        Whether the input is added to the output, feature by feature.
+    gain
+        How strong the product is at the start.
 
     References
     ----------
@@ -218,26 +229,36 @@ class ExpandedConv(layers.Layer):
        resolution", MLSys. https://arxiv.org/abs/2103.09404
     """
 
-    def __init__(self, filters: int, expansion: int = 128, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        filters: int,
+        expansion: int = 128,
+        *,
+        identity: bool = True,
+        gain: float = 1,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = filters
         self.expansion = expansion
+        self.identity = identity
+        self.gain = gain
 
     def build(self, shape: Any) -> None:
         """Make the weights of the two factors."""
         bands = shape[-1]
-        start = keras.initializers.GlorotNormal
+        start = keras.initializers.GlorotNormal()
         self.expand = self.add_weight(
-            shape=(3, 3, bands, self.expansion), initializer=start(), name="expand", autocast=False
+            shape=(3, 3, bands, self.expansion), initializer=start, name="expand", autocast=False
         )
+        # Glorot's variance, times the square of the gain.
+        start = keras.initializers.VarianceScaling(self.gain**2, "fan_avg", "truncated_normal")
         self.project = self.add_weight(
-            shape=(self.expansion, self.filters),
-            initializer=start(),
-            name="project",
-            autocast=False,
+            shape=(self.expansion, self.filters), initializer=start, name="project", autocast=False
         )
         middle = np.zeros((3, 3, bands, self.filters), "float32")
-        middle[1, 1, range(min(bands, self.filters)), range(min(bands, self.filters))] = 1
+        if self.identity:
+            middle[1, 1, range(min(bands, self.filters)), range(min(bands, self.filters))] = 1
         self._identity = middle
 
     def collapsed_kernel(self) -> Any:
@@ -255,4 +276,5 @@ class ExpandedConv(layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return what the layer is made from."""
-        return {**super().get_config(), "filters": self.filters, "expansion": self.expansion}
+        own = {name: getattr(self, name) for name in ("filters", "expansion", "identity", "gain")}
+        return {**super().get_config(), **own}

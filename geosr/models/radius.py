@@ -15,6 +15,7 @@ from geosr.core.facts import KERNEL_RADIUS
 from geosr.kernels import polyphase_weights
 from geosr.models.attention import LocalShares
 from geosr.models.contract import declared_radius
+from geosr.models.exchange import BandsApart, BandsTogether
 from geosr.models.layers import (
     Crop,
     ExpandedConv,
@@ -170,6 +171,8 @@ _RULES: dict[type, _Rule] = {
     layers.PReLU: _same,
     layers.Maximum: _same,
     Magnitude: _same,
+    BandsApart: _same,
+    BandsTogether: _same,
 }
 """Which pixels of a layer's input a span of its output needs."""
 

@@ -32,22 +32,17 @@ def placed(low: RasterFacts, high: RasterFacts) -> tuple[int, tuple[Line, Line]]
         ratios = [n / m for n, m in zip(high.grid.shape, low.grid.shape, strict=True)]
         factor = _factor(low.path, high.path, ratios)
         return factor, ((ratios[0], 0.0), (ratios[1], 0.0))
-    a, b, c, d, e, f = low.grid.transform
-    ha, hb, hc, hd, he, hf = high.grid.transform
-    det = ha * he - hb * hd
-    col_scale, col_skew = (he * a - hb * d) / det, (he * b - hb * e) / det
-    row_skew, row_scale = (ha * d - hd * a) / det, (ha * e - hd * b) / det
+    (row, col), (below, sideways), (across, right) = (
+        high.grid.rowcol(*low.grid.xy(*corner)) for corner in ((0, 0), (1, 0), (0, 1))
+    )
+    row_scale, col_scale = below - row, right - col
     factor = _factor(low.path, high.path, [row_scale, col_scale])
-    if max(abs(col_skew), abs(row_skew)) > 1e-3 * factor:
+    if max(abs(sideways - col), abs(across - row)) > 1e-3 * factor:
         raise UnsupportedRasterError(
             f"The rows of {low.path} and {high.path} are not parallel.",
             hint="Bring the finer one to the other's grid with `rio warp --like`.",
         )
-    east, south = c - hc, f - hf
-    return factor, (
-        (row_scale, (ha * south - hd * east) / det),
-        (col_scale, (he * east - hb * south) / det),
-    )
+    return factor, ((row_scale, row), (col_scale, col))
 
 
 def _factor(low: str, high: str, ratios: list[float]) -> int:
