@@ -176,6 +176,18 @@ def test_images_smaller_than_a_patch(tmp_path):
         train(RECIPE, tmp_path, tmp_path / "out")
 
 
+def test_images_too_small_for_one_of_the_factors_are_told(tmp_path):
+    write(tmp_path, "a.tif", side=140)
+    write(tmp_path, "b.tif", side=120)
+    events = []
+    recipe = replace(RECIPE, name="two", upscale_factor=(2, 4), steps=1)
+    train(recipe, tmp_path, tmp_path / "out", on_event=events.append)
+    (said,) = [e["message"] for e in events if e.get("level") == "warning" and "planes" in str(e)]
+    assert said.startswith("x4 is trained without 1 of 2 planes")
+    assert "128 pixels" in said
+    assert said.endswith("With a patch of 10 all would be used.")
+
+
 def test_mixed_dtypes_and_band_counts_train_together(tmp_path):
     write(tmp_path, "a.tif", count=3)
     write(tmp_path, "b.tif", dtype="uint16", top=9000, count=2)

@@ -59,6 +59,9 @@ def train(
     sides = {factor: (recipe.patch_of(factor) + 2 * halo) * factor for factor in models}
     pool, held = load_pools(recipe, data_dir, side=min(sides.values()))
     pools = {factor: pool.of_side(side) for factor, side in sides.items()}
+    for factor, of_factor in pools.items():
+        for warning in _left_out(pool, of_factor, factor, sides[factor], halo):
+            on_event(log_event("warning", warning))
     pairs = {factor: validation_pairs(held, recipe, factor) for factor in models}
     run = (GanRun if "adversarial" in recipe.terms else Run)(recipe, models, out_dir)
     if not (resume and run.restored()) and recipe.initial:
@@ -132,6 +135,19 @@ def _models(recipe: Recipe) -> dict[int, keras.Model]:
             bands=recipe.together,
         )
     return models
+
+
+def _left_out(pool: Pool, kept: Pool, factor: int, side: int, halo: int) -> Iterator[str]:
+    """Say how many images are too small for the patches of a factor, and which patch takes all."""
+    missing = len(pool.planes) - len(kept.planes)
+    if missing:
+        smallest = min(min(plane.shape[-2:]) for plane in pool.planes)
+        patch = smallest // factor - 2 * halo
+        remedy = f" With a patch of {patch} all would be used." if patch > 0 else ""
+        yield (
+            f"x{factor} is trained without {missing} of {len(pool.planes)} planes: they are "
+            f"narrower than the {side} pixels that a patch and its surroundings take.{remedy}"
+        )
 
 
 Batch = tuple[list[Plane], list[Plane]]
