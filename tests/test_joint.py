@@ -139,7 +139,7 @@ def test_detail_of_one_band_shows_in_the_others_and_its_level_does_not():
 
 
 def test_radius_is_counted_and_measured_alike():
-    for architecture, radius in (("geosr-lite", 10), ("geosr", 23)):
+    for architecture, radius in (("geosr-lite", 10), ("geosr", 20)):
         model = finished(build(architecture, 3, expansion=8, bands=4), architecture)
         assert graph_radius(model) == declared_radius(model) == radius
     assert checked_radius(finished(lively(3, 4), "geosr-lite")) == 10

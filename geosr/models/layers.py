@@ -206,7 +206,7 @@ class PixelUnshuffle(layers.Layer):
 
 @keras.saving.register_keras_serializable("geosr")
 class ExpandedConv(layers.Layer):
-    """A 3x3 convolution trained as a product of two wider ones [1]_.
+    """A 3x3 convolution trained as a product of two wider ones plus the identity [1]_.
 
     Only its weights are wide: they are multiplied into one 3x3 kernel before the pixels are
     touched, so training costs no more per pixel than the plain convolution that
@@ -218,10 +218,8 @@ class ExpandedConv(layers.Layer):
         Features of the output.
     expansion
         Features between the two.
-    identity
-        Whether the input is added to the output, feature by feature.
     gain
-        How strong the product is at the start.
+        How strong the product is at the start; 1 keeps the variance.
 
     References
     ----------
@@ -234,14 +232,12 @@ class ExpandedConv(layers.Layer):
         filters: int,
         expansion: int = 128,
         *,
-        identity: bool = True,
         gain: float = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.filters = filters
         self.expansion = expansion
-        self.identity = identity
         self.gain = gain
 
     def build(self, shape: Any) -> None:
@@ -257,8 +253,7 @@ class ExpandedConv(layers.Layer):
             shape=(self.expansion, self.filters), initializer=start, name="project", autocast=False
         )
         middle = np.zeros((3, 3, bands, self.filters), "float32")
-        if self.identity:
-            middle[1, 1, range(min(bands, self.filters)), range(min(bands, self.filters))] = 1
+        middle[1, 1, range(min(bands, self.filters)), range(min(bands, self.filters))] = 1
         self._identity = middle
 
     def collapsed_kernel(self) -> Any:
@@ -276,5 +271,5 @@ class ExpandedConv(layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return what the layer is made from."""
-        own = {name: getattr(self, name) for name in ("filters", "expansion", "identity", "gain")}
+        own = {name: getattr(self, name) for name in ("filters", "expansion", "gain")}
         return {**super().get_config(), **own}

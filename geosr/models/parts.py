@@ -14,7 +14,7 @@ from keras import layers
 
 from geosr.models.contract import DETAIL_OUT, build_contract
 from geosr.models.exchange import BandsApart, BandsTogether, exchanged, mixing_layer
-from geosr.models.layers import ExpandedConv
+from geosr.models.layers import Crop, ExpandedConv
 
 TAIL = "tail"
 """The last convolution of a network of several bands; of one, it is `DETAIL_OUT` itself."""
@@ -44,20 +44,16 @@ class Parts:
     trunk: keras.Model | None = None
     bands: int = 1
 
-    def conv(self, filters: int, name: str, *, identity: bool = True, gain: float = 1) -> Any:
+    def conv(self, filters: int, name: str, *, gain: float = 1) -> Any:
         """Return a 3x3 convolution without bias that takes a pixel off each side.
 
-        It begins ``gain`` times as strong as one that keeps the variance. In the training form
-        it adds its input where ``identity`` says so.
+        The training form begins as the identity and ``gain`` times a random convolution.
         """
         if self.trunk is not None:
             return self.trunk.get_layer(name)
         if self.expansion:
-            return ExpandedConv(filters, self.expansion, identity=identity, gain=gain, name=name)
-        start = keras.initializers.VarianceScaling(gain**2, "fan_in", "uniform")
-        return layers.Conv2D(
-            filters, 3, padding="valid", use_bias=False, kernel_initializer=start, name=name
-        )
+            return ExpandedConv(filters, self.expansion, gain=gain, name=name)
+        return layers.Conv2D(filters, 3, padding="valid", use_bias=False, name=name)
 
     def exchange(self, x: Any, name: str) -> Any:
         """Let bands that are seen together tell each other what they see."""
@@ -100,3 +96,32 @@ class Parts:
             kernel_initializer=keras.initializers.RandomNormal(stddev=1e-3),
             name=name,
         )
+
+
+def chain(
+    parts: Parts,
+    name: str,
+    widths: tuple[int, ...],
+    *,
+    exchanges: tuple[int, ...],
+    gain: float = 1,
+) -> keras.Model:
+    """Build convolutions of these widths, with one skip around them, and a tail.
+
+    Nothing but 3x3 convolutions and leaky ReLUs runs at a processor's full speed, so there is
+    nothing else. The first and the last are alike. The receptive radius is ``len(widths) + 5``.
+    Bands exchange what they see after the convolutions that ``exchanges`` counts from 0; all but
+    the first begin with ``gain``.
+    """
+
+    def body(x: Any) -> Any:
+        first = None
+        for index, filters in enumerate(widths):
+            x = parts.conv(filters, f"conv{index}", gain=gain if index else 1)(x)
+            if index in exchanges:
+                x = parts.exchange(x, f"exchange{index}")
+            x = layers.LeakyReLU(0.1, name=f"act{index}")(x)
+            first = x if first is None else first
+        return layers.Add(name="skip")([x, Crop(len(widths) - 1, name="skip_crop")(first)])
+
+    return parts.build(name, body, margin=len(widths))
