@@ -497,10 +497,12 @@ def test_families_follow_the_model_that_makes_one_factor():
     assert common_factor(Protocol(models=())) == 2
 
 
-def test_a_stop_is_heard_between_methods(place):
+@pytest.mark.parametrize("heard", range(6))
+def test_a_stop_is_heard_between_methods_and_within(place, heard):
+    """Whoever asks first, evaluation or the upscaling in it: what is left behind is the same."""
     satellite("a.tif")
-    asked = iter([False, False, True, True, True, True])
-    with pytest.raises(CancelledError):
+    asked = iter([False] * heard)
+    with pytest.raises(CancelledError, match="^Stopped; nothing was written"):
         scored(place, should_stop=lambda: next(asked, True))
 
 

@@ -137,7 +137,8 @@ def evaluate(
             try:
                 _take(entry, work, found, tell, should_stop)
             except Exception as error:
-                if isinstance(error, (CancelledError, *_OF_ALL)) or should_stop():
+                _check_stop(should_stop)  # one sentence, whoever noticed it first
+                if isinstance(error, (CancelledError, *_OF_ALL)):
                     raise
                 _log.debug("Why %s failed, in full", entry.name, exc_info=True)
                 failure = Failure.of(entry.name, None, error)
