@@ -502,7 +502,7 @@ def test_a_stop_is_heard_between_methods_and_within(place, heard):
     """Whoever asks first, evaluation or the upscaling in it: what is left behind is the same."""
     satellite("a.tif")
     asked = iter([False] * heard)
-    with pytest.raises(CancelledError, match="^Stopped; nothing was written"):
+    with pytest.raises(CancelledError, match=r"^Stopped; nothing was written"):
         scored(place, should_stop=lambda: next(asked, True))
 
 
