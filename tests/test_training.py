@@ -127,6 +127,43 @@ def test_each_factor_starts_from_weights_of_its_own(images, tmp_path):
             np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+def test_frozen_layers_keep_the_weights_that_they_start_from(images, tmp_path, trained):
+    start = str(trained[0] / "training_form.keras")
+    recipe = replace(RECIPE, initial=start, frozen=("conv[01]", "conv2"), ema=0.0, warmup=0)
+    train(recipe, images, tmp_path)
+    before = keras.saving.load_model(start, compile=False)
+    after = keras.saving.load_model(tmp_path / "training_form.keras", compile=False)
+    moved = {
+        layer.name: max(
+            np.abs(a - b).max()
+            for a, b in zip(
+                layer.get_weights(), after.get_layer(layer.name).get_weights(), strict=True
+            )
+        )
+        for layer in before.layers
+        if layer.get_weights()
+    }
+    assert {name for name, by in moved.items() if by == 0} == {"conv0", "conv1", "conv2"}
+
+
+@pytest.mark.parametrize(
+    ("frozen", "message"),
+    [
+        (("convs*",), "has no layer convs"),
+        (("*",), "nothing is left to learn"),
+    ],
+)
+def test_frozen_layers_are_checked(images, tmp_path, trained, frozen, message):
+    recipe = replace(RECIPE, initial=str(trained[0] / "training_form.keras"), frozen=frozen)
+    with pytest.raises(OptionError, match=message):
+        train(recipe, images, tmp_path)
+
+
+def test_frozen_layers_need_weights_to_start_from():
+    with pytest.raises(OptionError, match="they would stay random"):
+        replace(RECIPE, frozen=("conv0",))
+
+
 def test_checkpoint_of_another_recipe_is_refused(images, tmp_path, trained):
     (tmp_path / "checkpoint.npz").write_bytes((trained[0] / "checkpoint.npz").read_bytes())
     with pytest.raises(OptionError, match="another recipe"):

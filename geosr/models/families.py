@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
@@ -179,6 +180,33 @@ def start_from(model: keras.Model, path: str) -> None:
         raise ModelFileError(
             f"{path} has no layer in common with {model.name}.",
             hint="Name weights of the same architecture in the recipe's `initial`.",
+        )
+
+
+def hold_still(model: keras.Model, patterns: Iterable[str]) -> None:
+    """Let training leave the layers alone whose names fit one of these patterns, such as ``conv*``.
+
+    Raises
+    ------
+    OptionError
+        If a pattern fits no layer that learns, or nothing is left to learn.
+
+    """
+    learning = [layer for layer in model.layers if layer.weights]
+    names = ", ".join(layer.name for layer in learning)
+    for pattern in patterns:
+        fitting = [layer for layer in learning if fnmatchcase(layer.name, pattern)]
+        if not fitting:
+            raise OptionError(
+                f"{model.name} has no layer {pattern} to hold still.",
+                hint=f"Those that learn are {names}.",
+            )
+        for layer in fitting:
+            layer.trainable = False
+    if not model.trainable_variables:
+        raise OptionError(
+            f"All layers of {model.name} are held still: nothing is left to learn.",
+            hint=f"Leave some out of `frozen`: {names}.",
         )
 
 

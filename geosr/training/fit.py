@@ -12,7 +12,7 @@ import numpy as np
 
 from geosr.core.events import EventSink, log_event, no_events, phase_event, progress_event
 from geosr.models.contract import declared_radius
-from geosr.models.families import build, finished, start_from
+from geosr.models.families import build, finished, hold_still, start_from
 from geosr.training.checkpoint import replacing
 from geosr.training.gan import GanRun
 from geosr.training.optimizers import compute_in
@@ -134,6 +134,7 @@ def _models(recipe: Recipe) -> dict[int, keras.Model]:
             trunk=trunk,
             bands=recipe.together,
         )
+        hold_still(models[factor], recipe.frozen)
     return models
 
 

@@ -123,7 +123,8 @@ class Recipe:
     the trained convolutions compute in; weights are float32 always. ``gan`` says more about
     the ``adversarial`` loss, if that is one of them. Of several ``degradation``s each sample
     draws one; ``degrade`` holds their parameters: see `geosr.degrade.Degrader`. ``bands`` names
-    those that the network sees together, in their order; none: it sees each by itself.
+    those that the network sees together, in their order; none: it sees each by itself. ``frozen``
+    holds layers still, by names or patterns of names: they keep the weights of ``initial``.
     """
 
     name: str
@@ -151,6 +152,7 @@ class Recipe:
     gan: Gan | None = None
     degrade: dict[str, Any] = field(default_factory=dict)
     bands: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         refuse_as_published(self.architecture)
@@ -166,6 +168,11 @@ class Recipe:
             raise OptionError(
                 "A recipe has a table [gan] and no adversarial loss.",
                 hint="Add `adversarial` to [losses], or leave [gan] out.",
+            )
+        if self.frozen and not self.initial:
+            raise OptionError(
+                "A recipe holds layers still and starts from no weights: they would stay random.",
+                hint="Name the weights to start from as `initial`, or leave `frozen` out.",
             )
         patches = self.patch if isinstance(self.patch, tuple) else (self.patch,)
         if len(patches) not in (1, len(self.factors)):
