@@ -24,8 +24,8 @@ from geosr.core.heads import find_head  # noqa: E402
 from geosr.kernels import interleave, upsample  # noqa: E402
 from geosr.models.contract import declared_radius  # noqa: E402
 from geosr.models.cost import multiply_adds  # noqa: E402
-from geosr.models.exchange import BandsApart, BandsTogether  # noqa: E402
 from geosr.models.families import build, finished, start_from  # noqa: E402
+from geosr.models.layers import BandsApart, BandsTogether  # noqa: E402
 from geosr.models.radius import checked_radius, graph_radius  # noqa: E402
 from geosr.predictors import Machinery, load_predictor  # noqa: E402
 from geosr.radiometry import keep_means  # noqa: E402

@@ -301,8 +301,8 @@ def test_the_recipe_of_geosr_rgbn_reads_its_files_in_its_order():
     recipe = read_recipe("recipes/geosr-rgbn-x4.toml")
     assert recipe.bands == ("red", "green", "blue", "nir")
     assert recipe.name_of(4) == "geosr-rgbn-x4"
-    numbers = {source.name.split("/")[1][:2]: source.bands for source in recipe.sources}
-    assert numbers == {"s2": (3, 2, 1, 4), "l8": (3, 2, 1, 4), "na": ()}
+    numbers = {(source.name.split("/")[1][:2], source.bands) for source in recipe.sources}
+    assert numbers == {("s2", (3, 2, 1, 4)), ("l8", (3, 2, 1, 4)), ("na", ())}
 
 
 def test_the_files_of_geosr_rgbn_describe_those_bands(data_dir):

@@ -9,8 +9,9 @@ import keras
 from keras import layers
 
 from geosr.core.errors import ModelFileError
-from geosr.models.exchange import BandsApart, BandsTogether
 from geosr.models.layers import (
+    BandsApart,
+    BandsTogether,
     ExpandedConv,
     HighPass,
     PixelShuffle,

@@ -205,6 +205,56 @@ class PixelUnshuffle(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("geosr")
+class BandsApart(layers.Layer):
+    """Make each band an image of its own: ``(n, h, w, k*bands)`` to ``(n*bands, h, w, k)``."""
+
+    def __init__(self, bands: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.bands = bands
+
+    def call(self, x: Any) -> Any:
+        """Move the bands, the last of the channels' two orders, to the batch."""
+        _, height, width, channels = ops.shape(x)
+        each = channels // self.bands
+        x = ops.reshape(x, (-1, height, width, each, self.bands))
+        return ops.reshape(ops.transpose(x, (0, 4, 1, 2, 3)), (-1, height, width, each))
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """Multiply the batch, divide the channels."""
+        batch = None if shape[0] is None else shape[0] * self.bands
+        return (batch, *shape[1:3], shape[3] // self.bands)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the layer is made from."""
+        return {**super().get_config(), "bands": self.bands}
+
+
+@keras.saving.register_keras_serializable("geosr")
+class BandsTogether(layers.Layer):
+    """Undo `BandsApart`: ``(n*bands, h, w, k)`` to ``(n, h, w, k*bands)``."""
+
+    def __init__(self, bands: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.bands = bands
+
+    def call(self, x: Any) -> Any:
+        """Move the bands to the end of the channels."""
+        _, height, width, each = ops.shape(x)
+        x = ops.reshape(x, (-1, self.bands, height, width, each))
+        x = ops.transpose(x, (0, 2, 3, 4, 1))
+        return ops.reshape(x, (-1, height, width, each * self.bands))
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """Divide the batch, multiply the channels."""
+        batch = None if shape[0] is None else shape[0] // self.bands
+        return (batch, *shape[1:3], shape[3] * self.bands)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the layer is made from."""
+        return {**super().get_config(), "bands": self.bands}
+
+
+@keras.saving.register_keras_serializable("geosr")
 class ExpandedConv(layers.Layer):
     """A 3x3 convolution trained as a product of two wider ones plus the identity [1]_.
 

@@ -13,8 +13,7 @@ import keras
 from keras import layers
 
 from geosr.models.contract import DETAIL_OUT, build_contract
-from geosr.models.exchange import BandsApart, BandsTogether, exchanged, mixing_layer
-from geosr.models.layers import Crop, ExpandedConv
+from geosr.models.layers import BandsApart, BandsTogether, Crop, ExpandedConv
 
 TAIL = "tail"
 """The last convolution of a network of several bands; of one, it is `DETAIL_OUT` itself."""
@@ -62,8 +61,12 @@ class Parts:
         if self.trunk is not None:
             mixing = self.trunk.get_layer(name)
         else:
-            mixing = mixing_layer(x.shape[-1], bands=self.bands, name=name)
-        return exchanged(x, mixing, bands=self.bands, name=name)
+            mixing = layers.Conv2D(
+                x.shape[-1] * self.bands, 1, use_bias=False, kernel_initializer="zeros", name=name
+            )
+        told = mixing(BandsTogether(self.bands, name=f"{name}_together")(x))
+        told = BandsApart(self.bands, name=f"{name}_apart")(told)
+        return layers.Add(name=f"{name}_sum")([x, told])
 
     def build(self, name: str, body: Callable[[Any], Any], *, margin: int) -> keras.Model:
         """Build the network around ``body``, which takes ``margin`` pixels off each side.

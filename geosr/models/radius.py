@@ -15,8 +15,9 @@ from geosr.core.facts import KERNEL_RADIUS
 from geosr.kernels import polyphase_weights
 from geosr.models.attention import LocalShares
 from geosr.models.contract import declared_radius
-from geosr.models.exchange import BandsApart, BandsTogether
 from geosr.models.layers import (
+    BandsApart,
+    BandsTogether,
     Crop,
     ExpandedConv,
     HighPass,

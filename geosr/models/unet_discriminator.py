@@ -14,7 +14,8 @@ def build_unet_discriminator(*, bands: int = 1, filters: int = 64) -> keras.Mode
     """Build the discriminator of [1]_ with random weights.
 
     It maps ``(batch, height, width, bands)``, both sides multiples of 8, to logits of the same
-    sides: how real each pixel looks. Nothing in it depends on the rest of the batch.
+    sides: how real each pixel looks. Nothing in it depends on the rest of the batch. Unlike there,
+    each picture is first brought to mean 0 and deviation 1.
 
     References
     ----------
@@ -22,7 +23,11 @@ def build_unet_discriminator(*, bands: int = 1, filters: int = 64) -> keras.Mode
        synthetic data", ICCV Workshops. https://arxiv.org/abs/2107.10833
     """
     inputs = keras.Input((None, None, bands), name="picture")
-    x = layers.Conv2D(filters, 3, padding="same", name="first")(inputs)
+    # Spectral norm bounds how far apart logits can be by how far apart pictures are.
+    x = layers.GroupNormalization(
+        groups=1, epsilon=1e-3, center=False, scale=False, name="contrast"
+    )(inputs)
+    x = layers.Conv2D(filters, 3, padding="same", name="first")(x)
     x = layers.LeakyReLU(0.2, name="first_act")(x)
     seen = [x]
     for level in (1, 2, 3):
