@@ -44,6 +44,15 @@ def test_shapes_of_logits(bands):
     assert run(vgg, pictures(2, 40, bands)).shape == (2, 1)
 
 
+def test_the_unet_judges_faint_and_bright_pictures_alike():
+    unet = build_discriminator("unet", side=32, filters=4)
+    x = pictures()
+    plain, brighter, fainter = (run(unet, each) for each in (x, 40 * x + 100, 0.5 * x))
+    assert np.ptp(plain) > 0.1
+    np.testing.assert_allclose(brighter, plain, atol=0.01 * np.ptp(plain))
+    np.testing.assert_allclose(fainter, plain, atol=0.01 * np.ptp(plain))
+
+
 def test_what_does_not_fit_is_one_sentence():
     with pytest.raises(OptionError, match="patchgan"):
         build_discriminator("patchgan", side=32)
