@@ -110,6 +110,7 @@ def identity_of(
             repr(plan.work.hole),
             repr(plan.work.resampler),
             list(plan.work.contrasts),
+            list(plan.work.order),
             blocks.block_size,
             None if model.exact else blocks.tile_size,
         ],

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from geosr.contrast import contrasts
+from geosr.core.bands import described_places
 from geosr.core.catalog import factors_of, find_model
 from geosr.core.errors import BandError, NotEnoughMemoryError, OptionError
 from geosr.core.facts import ModelFacts
@@ -87,7 +88,8 @@ def plan_run(
         format=options.format,
     )
     work = _work(source.dtypes[indexes[0] - 1], grid, model, output, options)
-    work = replace(work, threads=machinery.threads)
+    order = () if options.indexes else _order(model, source)
+    work = replace(work, threads=machinery.threads, order=order)
     if machinery.precision == "int8":
         work = replace(work, contrasts=contrasts(source, indexes))
     alpha = _alpha(source, indexes)
@@ -95,7 +97,8 @@ def plan_run(
         blocks = _foreign_blocks(foreign, grid, output, options.tile_size, alpha)
     else:
         blocks = _blocks(grid, model, output, work, options, alpha)
-    told = nodata.note, _taken_bands(model, source, options), *(foreign.notes if foreign else ())
+    taken = "" if order or options.indexes else _taken_bands(model, source)
+    told = nodata.note, taken, *(foreign.notes if foreign else ())
     notes = tuple(filter(None, told))
     plan = FilePlan(source, indexes, window, model, machinery, output, blocks, work, foreign, notes)
     _check_memory(plan)
@@ -164,10 +167,13 @@ def _output_grid(grid: GeoGrid, model: ModelFacts, options: UpscaleOptions) -> G
 def _check_bands(model: ModelFacts, source: RasterFacts, indexes: tuple[int, ...]) -> None:
     count = len(indexes) - (_alpha(source, indexes) is not None)
     if model.bands > 1 and count != model.bands:
+        places = _order(model, source)
+        found = ",".join(str(_colours(source)[place]) for place in places)
+        by_name = f"; by their descriptions that is --bidx {found}" if found else ""
         raise BandError(
             f"{model.name} takes {model.bands_in_words}, not {count}.",
             hint=f"Choose {model.bands} of the raster's {source.count} bands with --bidx, in this "
-            "order.",
+            f"order{by_name}.",
         )
     if count == 0:
         raise BandError(
@@ -176,12 +182,23 @@ def _check_bands(model: ModelFacts, source: RasterFacts, indexes: tuple[int, ...
         )
 
 
-def _taken_bands(model: ModelFacts, source: RasterFacts, options: UpscaleOptions) -> str:
-    """Say which bands a model takes for those that its card names, unless they were chosen."""
-    if not model.band_names or options.indexes:
+def _order(model: ModelFacts, source: RasterFacts) -> tuple[int, ...]:
+    """Return where a model's bands are among the raster's, by their descriptions, if these tell."""
+    texts = source.metadata.descriptions
+    return described_places(model.band_names, [texts[n - 1] for n in _colours(source)])
+
+
+def _colours(source: RasterFacts) -> list[int]:
+    """Return the numbers of all bands but alpha."""
+    return [n for n in range(1, source.count + 1) if n != source.alpha]
+
+
+def _taken_bands(model: ModelFacts, source: RasterFacts) -> str:
+    """Say which bands a model takes for those that its card names, if they come as they are."""
+    if not model.band_names:
         return ""
-    texts = enumerate(source.metadata.descriptions, 1)
-    found = [f"{n} ({text})" if text else str(n) for n, text in texts if n != source.alpha]
+    texts = source.metadata.descriptions
+    found = [f"{n} ({texts[n - 1]})" if texts[n - 1] else str(n) for n in _colours(source)]
     return model.taken(found, "--bidx")
 
 

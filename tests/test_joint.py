@@ -283,6 +283,46 @@ def test_the_bands_that_are_taken_are_told_unless_they_were_chosen(tmp_path, car
     assert plan_file(source, model=card, indexes=(1, 2, 3)).notes == ()
 
 
+def test_bands_are_found_by_their_descriptions(tmp_path, upscaled, card):
+    """And come out in the raster's own order."""
+    values = noise(3)
+    expected = upscaled(values[[2, 1, 0]])[[2, 1, 0]]
+    assert not np.array_equal(upscaled(values), expected)
+    source = write(
+        tmp_path / "s2.tif", values, names=("B8, central wavelength 842 nm", "Green", "B4")
+    )
+    assert plan_file(source, model=card).notes == ()
+    geosr.upscale_file(source, tmp_path / "found.tif", model=card, precision="float32")
+    with rasterio.open(tmp_path / "found.tif") as src:
+        np.testing.assert_array_equal(src.read(), expected)
+        assert src.descriptions == ("B8, central wavelength 842 nm", "Green", "B4")
+    geosr.upscale_file(
+        source, tmp_path / "chosen.tif", model=card, precision="float32", indexes=(1, 2, 3)
+    )
+    with rasterio.open(tmp_path / "chosen.tif") as src:
+        np.testing.assert_array_equal(src.read(), upscaled(values))
+
+
+def test_of_many_bands_the_right_ones_are_named(tmp_path, card):
+    names = ("B02", "B03", "B04", "B05", "B08", "B8A")
+    source = write(tmp_path / "s2.tif", noise(6), names=names)
+    with pytest.raises(BandError) as caught:
+        plan_file(source, model=card)
+    assert caught.value.hint.endswith("by their descriptions that is --bidx 3,2,5.")
+
+
+def test_arrays_find_bands_by_their_names(upscaled, card, caplog):
+    xarray = pytest.importorskip("xarray")
+    values = noise(3)
+    array = xarray.DataArray(
+        values, dims=("band", "y", "x"), coords={"band": ["B08", "B03", "B04"]}
+    ).chunk({"band": 1, "y": 31, "x": 47})
+    lazy = geosr.upscale(array, model=card, precision="float32").compute(scheduler="synchronous")
+    np.testing.assert_array_equal(lazy.values, upscaled(values[[2, 1, 0]])[[2, 1, 0]])
+    assert list(lazy.band.values) == ["B08", "B03", "B04"]
+    assert not caplog.messages
+
+
 def test_arrays_give_what_files_give(upscaled, card, caplog):
     xarray = pytest.importorskip("xarray")
     values = noise(3)

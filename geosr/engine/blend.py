@@ -92,7 +92,7 @@ class BlendedBlock:
     ) -> None:
         self._plan, self._loaded, self._predictor, self._stop = plan, loaded, predictor, stop
         self._canvas = Canvas(plan, loaded, work)
-        self._bands = bands_together(len(loaded.x), predictor.facts, plan.alpha)
+        self._bands = bands_together(len(loaded.x), predictor.facts, plan.alpha, work.order)
         core, seen = loaded.block.core, loaded.seen
         place = core.shift(-seen.row_off, -seen.col_off)
         self._source = loaded.x[:, *place.slices]

@@ -161,7 +161,7 @@ class RunningBlock:
         self._canvas = Canvas(plan, loaded, work)
         tiles = plan.tiles(loaded.block)
         self._x = _lengthened(loaded.x, tiles, plan.tile_size)
-        groups = bands_together(len(loaded.x), predictor.facts, plan.alpha)
+        groups = bands_together(len(loaded.x), predictor.facts, plan.alpha, work.order)
         # Each tile's bands apart: a raster of one tile keeps several threads busy, too.
         self.futures = [
             [pool.submit(self._predict, tile.core, plan.tile_size, bands) for bands in groups]
@@ -249,10 +249,14 @@ def _lengthened(x: Array, tiles: tuple[Tile, ...], size: int) -> Array:
     return np.pad(x, ((0, 0), (0, max(rows, 0)), (0, max(cols, 0))), mode="edge")
 
 
-def bands_together(count: int, facts: ModelFacts, alpha: int | None) -> list[Bands]:
+def bands_together(
+    count: int, facts: ModelFacts, alpha: int | None, order: tuple[int, ...]
+) -> list[Bands]:
     """Return which bands go through the network at once: one, or all that it takes."""
     seen = [band for band in range(count) if band != alpha]
     if facts.bands == 1:
         return [slice(band, band + 1) for band in seen]
+    if order:
+        seen = [seen[place] for place in order]
     together = slice(0, len(seen))
     return [together if seen == list(range(len(seen))) else seen]

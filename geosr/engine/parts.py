@@ -105,6 +105,9 @@ class Work:
     contrasts
         What each band is divided by before the network, and multiplied by afterwards; empty:
         nothing is.
+    order
+        The places, among the bands that are not alpha, of those that a network sees together, in
+        its order; empty: as they come.
     """
 
     target: Target
@@ -113,6 +116,7 @@ class Work:
     resampler: AreaResampler | None = None
     threads: int = 1
     contrasts: tuple[float, ...] = ()
+    order: tuple[int, ...] = ()
 
 
 @dataclass

@@ -12,6 +12,7 @@ import numpy as np
 import xarray
 from dask.utils import parse_bytes
 
+from geosr.core.bands import described_places
 from geosr.core.catalog import find_model
 from geosr.core.errors import BandError, OptionError
 from geosr.core.facts import ModelFacts
@@ -65,14 +66,17 @@ def upscale_array(raster: xarray.DataArray, options: UpscaleOptions) -> xarray.D
     place = read_place(raster, dims)
     model = _model(options, num_bands(raster, dims))
     factor, together = model.facts.upscale_factor, model.facts.bands
-    if model.facts.band_names and not options.indexes:
-        logger.warning(model.facts.taken(band_names(raster, dims), "indexes=(...)"))
+    order = _order(model.facts, raster, dims, options)
+    if order:
+        raster = raster.isel({dims.band: list(order)})
     chunked = _chunked(raster, dims, factor, together)
     steps = _steps(chunked, dims, factor, storage.dtype)
     plan = _plan(chunked, dims, model, max(steps), options)
     job = _job(chunked, dims, model, plan, storage, options)
     finer = upscaled(chunked.data, job, steps=steps, reach=_reach(job, raster))
     result = placed(finer, chunked, dims, place, factor)
+    if order:
+        result = result.isel({dims.band: [order.index(n) for n in range(together)]})
     result.attrs = renewed(storage.attrs, place, factor)
     result.encoding = storage.encoding
     return result
@@ -130,6 +134,19 @@ def _model(options: UpscaleOptions, bands: int) -> _Model:
     # What readers of the card want to know would only make each task larger.
     card = replace(facts, summary="", sources=(), training={}, scores={}).to_card()
     return _Model(facts, Network(card, settle(facts, options, processors=processors)), None)
+
+
+def _order(
+    facts: ModelFacts, raster: xarray.DataArray, dims: Dims, options: UpscaleOptions
+) -> tuple[int, ...]:
+    """Return where a model's bands are by their names; if these do not tell, say what is taken."""
+    if not facts.band_names or options.indexes:
+        return ()
+    names = band_names(raster, dims)
+    order = described_places(facts.band_names, names)
+    if not order:
+        logger.warning(facts.taken(names, "indexes=(...)"))
+    return order
 
 
 def _chunked(raster: xarray.DataArray, dims: Dims, factor: int, together: int) -> xarray.DataArray:

@@ -51,7 +51,7 @@ class GanRun(Run):
         compile_step(self.maker_step, self.optimizer)
         kind = recipe.terms["adversarial"]["kind"]
         self.critic_step = CriticStep(self.trained, self.critic, kind)
-        self.critic_optimizer = keras.optimizers.Adam(self.gan.learning_rate, beta_1=0.9)
+        self.critic_optimizer = keras.optimizers.Adam(self.gan.learning_rate, beta_1=0.5)
         compile_step(self.critic_step, self.critic_optimizer)
         self.critic_optimizer.build(self.critic.trainable_variables)
 
