@@ -82,7 +82,7 @@ RUNS = {
     "srcnn-x3": Run("srcnn-paper", 3, 32.39, 30_000, 32, 16, 2e-3),
     "fsrcnn-x3": Run("fsrcnn-paper", 3, 33.06, 40_000, 32, 20, 2e-3),
     "fsrcnn-x2": Run("fsrcnn-paper", 2, 36.94, 40_000, 32, 20, 2e-3),
-    "espcn-x3": Run("espcn-paper", 3, 32.55, 40_000, 32, 20, 5e-4),
+    "espcn-x3": Run("espcn-paper", 3, 32.55, 60_000, 32, 20, 1e-3),
     "edsr-x2": Run(
         "edsr-paper", 2, 37.99, 1_000, 16, 48, 1e-4, "mae", colour=True, peak=255, short=True
     ),

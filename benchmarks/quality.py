@@ -178,7 +178,7 @@ def write_cards(scores: list[Score], family: str) -> None:
             }
             if (kind, degradation) == ("rgb", "area"):
                 found["gain_db"] = round(float(np.mean(gains)), 2)
-        card = replace(facts, scores=found).to_card()
+        card = replace(facts, scores={**facts.scores, **found}).to_card()
         (WEIGHTS_DIR / f"{facts.name}.json").write_text(card, encoding="utf-8")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 
@@ -396,6 +397,24 @@ def test_evaluation_takes_the_bands_it_is_told(tmp_path, card):
     assert refused.exit_code == 1
     assert "exactly 3 bands (red, green, nir), not 4" in refused.stderr
     assert run(*args, "--bidx", "4,2,1").exit_code == 0
+
+
+def test_evaluation_finds_bands_by_their_descriptions(tmp_path, card):
+    folder = tmp_path / "truths"
+    folder.mkdir()
+    write(folder / "a.tif", noise(3, 96, 96), names=("B8", "B3", "B4"))
+
+    def scores(*chosen: str) -> list[float]:
+        table = tmp_path / f"scores{len(list(tmp_path.iterdir()))}.csv"
+        args = ("evaluate", "-m", card, "--data", folder, "--csv", table, *chosen)
+        assert run(*args).exit_code == 0
+        with table.open(encoding="utf-8") as file:
+            found = [row for row in csv.DictReader(file) if row["method"] == card]
+        return sorted(float(row["psnr"]) for row in found)
+
+    assert len(scores()) == 4  # the bands, and all together
+    assert scores() == pytest.approx(scores("--bidx", "3,2,1"))
+    assert scores() != pytest.approx(scores("--bidx", "1,2,3"))
 
 
 def test_cards_of_before_and_wrong_ones():

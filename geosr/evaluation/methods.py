@@ -65,7 +65,7 @@ class Upscaler:
         if method == GDALWARP:
             return _warped(sample, factor)
         source = self._folder / "low.tif"
-        write_scratch(source, sample.low, sample.low_valid)
+        write_scratch(source, sample.low, sample.low_valid, names=sample.names)
         if (method, len(sample.low)) not in self._warm:
             self._upscaled(source, method, factor)
             self._warm.add((method, len(sample.low)))

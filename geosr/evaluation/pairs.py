@@ -23,6 +23,7 @@ from geosr.evaluation.samples import (
     enlarged,
     filled,
     list_files,
+    names_of,
     opened,
     read_pixels,
     rounded,
@@ -100,7 +101,9 @@ def _pair(low_path: Path, high_path: Path, protocol: Protocol, factor: int) -> S
     if protocol.match:
         truth = _matched(truth, low, seen, factor)
     truth = rounded(filled(truth.astype(np.float64), fine), low.dtype)
-    return Sample(truth, low, fine, low_seen, colours_of(low_facts, indexes, protocol))
+    colours = colours_of(low_facts, indexes, protocol)
+    names = names_of(low_facts, indexes, protocol)
+    return Sample(truth, low, fine, low_seen, colours, names)
 
 
 def _matched(truth: Array, low: Array, valid: Valid | None, factor: int) -> Floats:

@@ -40,6 +40,8 @@ class Sample:
         Pixels that count, ``(s*h, s*w)`` and ``(h, w)``; None: all.
     colours
         Places of the bands that are shown as red, green and blue, or of one, from 0.
+    names
+        What the raster calls its bands; empty: their order was chosen.
     note
         What the user should know of it.
     """
@@ -49,6 +51,7 @@ class Sample:
     valid: Valid | None
     low_valid: Valid | None
     colours: tuple[int, ...]
+    names: tuple[str | None, ...] = ()
     note: str = ""
 
     @property
@@ -183,7 +186,8 @@ def degraded(
     exact = filled(truth.astype(np.float64), valid)
     low = rounded(lowered(exact, factor, protocol, facts, indexes).astype(float), truth.dtype)
     fine = None if low_valid is None else enlarged(low_valid, factor)
-    return Sample(truth, low, fine, low_valid, colours_of(facts, indexes, protocol))
+    colours, names = colours_of(facts, indexes, protocol), names_of(facts, indexes, protocol)
+    return Sample(truth, low, fine, low_valid, colours, names)
 
 
 def read_pixels(
@@ -254,6 +258,14 @@ def rounded(image: Floats, dtype: np.dtype[Any]) -> Array:
     limits = np.iinfo(dtype)
     whole = np.floor(np.nan_to_num(image) + 0.5)
     return np.clip(whole, limits.min, limits.max).astype(dtype)
+
+
+def names_of(
+    facts: RasterFacts, indexes: tuple[int, ...], protocol: Protocol
+) -> tuple[str | None, ...]:
+    """Return what a raster calls its bands, by which a model may find its own; see `Sample`."""
+    chosen = protocol.indexes
+    return () if chosen else tuple(facts.metadata.descriptions[n - 1] for n in indexes)
 
 
 def colours_of(facts: RasterFacts, indexes: tuple[int, ...], protocol: Protocol) -> tuple[int, ...]:

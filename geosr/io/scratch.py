@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,17 @@ Valid = NDArray[np.bool_]
 
 
 def write_scratch(
-    path: Path, image: Array, valid: Valid | None = None, grid: GeoGrid | None = None
+    path: Path,
+    image: Array,
+    valid: Valid | None = None,
+    grid: GeoGrid | None = None,
+    *,
+    names: Sequence[str | None] = (),
 ) -> None:
-    """Write ``(bands, h, w)`` as a GeoTIFF; ``valid`` ``(h, w)`` becomes a mask inside the file."""
+    """Write ``(bands, h, w)`` as a GeoTIFF; ``valid`` ``(h, w)`` becomes a mask inside the file.
+
+    ``names`` describe the bands.
+    """
     bands, height, width = image.shape
     shape = {"count": bands, "height": height, "width": width, "dtype": image.dtype.name}
     place = {} if grid is None else {"transform": rasterio.Affine(*grid.transform), "crs": grid.crs}
@@ -31,6 +40,8 @@ def write_scratch(
         ) as dst,
     ):
         dst.write(image)
+        if names:
+            dst.descriptions = tuple(names)
         if valid is not None:
             dst.write_mask(valid)
 

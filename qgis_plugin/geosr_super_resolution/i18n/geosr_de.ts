@@ -630,16 +630,6 @@
     </message>
     <message>
         <location filename="../algorithms/upscale.py"/>
-        <source>Super-resolved</source>
-        <translation>Geschärft</translation>
-    </message>
-    <message>
-        <location filename="../algorithms/upscale.py"/>
-        <source>Uncertainty</source>
-        <translation>Unsicherheit</translation>
-    </message>
-    <message>
-        <location filename="../algorithms/upscale.py"/>
         <source>{width} x {height} pixels by {model} in {seconds} s ({device}).</source>
         <translation>{width} x {height} Pixel mit {model} in {seconds} s ({device}).</translation>
     </message>
@@ -780,6 +770,11 @@
     </message>
     <message>
         <location filename="../algorithms/upscale_parameters.py"/>
+        <source>Super-resolved</source>
+        <translation>Geschärft</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/upscale_parameters.py"/>
         <source>Threads</source>
         <translation>Threads</translation>
     </message>
@@ -792,6 +787,11 @@
         <location filename="../algorithms/upscale_parameters.py"/>
         <source>Tile size</source>
         <translation>Kachelgröße</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/upscale_parameters.py"/>
+        <source>Uncertainty</source>
+        <translation>Unsicherheit</translation>
     </message>
     <message>
         <location filename="../algorithms/upscale_parameters.py"/>
@@ -1387,6 +1387,16 @@
         <location filename="../resources/models.json"/>
         <source>Main network for any band of any sensor, trained on aerial, drone and satellite imagery.</source>
         <translation>Hauptnetz für jeden Kanal jedes Sensors, trainiert mit Luft-, Drohnen- und Satellitenbildern.</translation>
+    </message>
+    <message>
+        <location filename="../resources/models.json"/>
+        <source>Perceptual network: crisper edges to the eye, but its detail is invented and must not be measured; PSNR is below bicubic's. Block means are kept.</source>
+        <translation>Netz für das Auge: schärfere Kanten, doch die Details sind erfunden und dürfen nicht gemessen werden; PSNR liegt unter dem von Bicubic. Blockmittel bleiben erhalten.</translation>
+    </message>
+    <message>
+        <location filename="../resources/models.json"/>
+        <source>Red, green, blue and near infrared seen together, for 10 m bands as Sentinel-2 has them.</source>
+        <translation>Sieht Rot, Grün, Blau und nahes Infrarot gemeinsam, für 10-m-Bänder wie die von Sentinel-2.</translation>
     </message>
     <message>
         <location filename="../resources/models.json"/>
