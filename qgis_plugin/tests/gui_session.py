@@ -586,6 +586,7 @@ def be_killed():
     import processing
 
     dock().show_checked()
+    wait_for(lambda: dock()._state.found is not None, LONG, "the environment is found again")
     dock().widgets.preview_button.click()
     wait_for(lambda: not dock().previewer.busy, LONG, "the preview is there")
     dialog = processing.createAlgorithmDialog(
