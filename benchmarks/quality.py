@@ -18,7 +18,6 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +36,9 @@ from geosr.metrics import bootstrap_mean, consistency_error, luma, psnr
 
 Image = NDArray[np.generic]
 CLASSICAL = ("bicubic", "lanczos")
+BESIDE = (("geosr-lite", "geosr"), ("geosr", "geosr-rgbn"), ("geosr", "geosr-vivid"))
+"""Families that are compared, the second with the first."""
+
 BASELINES = (*CLASSICAL, "gdalwarp -r cubic")
 
 
@@ -139,7 +141,7 @@ def table(scores: list[Score], families: list[str]) -> list[str]:
     for group in groups:
         methods = _by_method([s for s in scores if _group(s) == group])
         lines += [_summary(group, methods, f) for f in families if f in methods]
-    for first, second in pairwise(families):
+    for first, second in (pair for pair in BESIDE if set(pair) <= set(families)):
         lines += ["", f"`{second}` beside `{first}`, dB:", ""]
         lines += ["| images | degradation | factor | gain (95 % interval) | worst |"]
         lines += ["|---|---|---|---|---|"]
@@ -256,7 +258,7 @@ def _families(names: list[str]) -> dict[str, dict[int, ModelFacts]]:
         ships = facts.kind == "picture" and not facts.is_kernel and not facts.steps
         if ships and (facts.family in names or not names):
             found.setdefault(facts.family, {})[facts.upscale_factor] = facts
-    return {name: found[name] for name in (names or sorted(found, key=_size_of(found)))}
+    return {name: found[name] for name in (names or sorted(sorted(found), key=_size_of(found)))}
 
 
 def _size_of(found: dict[str, dict[int, ModelFacts]]) -> Callable[[str], int]:
