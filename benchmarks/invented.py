@@ -12,15 +12,14 @@ network is given (``--lpips``). The figure shows parts of two images.
 from __future__ import annotations
 
 import argparse
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import rasterio
+from quality import upscaled
 
-import geosr
 from geosr.core.catalog import WEIGHTS_DIR, find_model
 from geosr.core.events import no_events
 from geosr.evaluation.protocol import Protocol
@@ -56,7 +55,7 @@ def figure(data: Path, models: list[str], out: Path) -> None:
     for row, (name, (top, left)) in zip(axes, FIGURE.items(), strict=True):
         with rasterio.open(next(data.glob(f"{name}.*"))) as src:
             truth = src.read([1, 2, 3])
-        pictures = [*(_upscaled(truth, method) for method in methods), truth]
+        pictures = [*(_coarse_and_back(truth, method) for method in methods), truth]
         for axis, title, picture in zip(row, [*methods, "truth"], pictures, strict=True):
             part = picture[:, top : top + SIDE, left : left + SIDE]
             axis.imshow(np.moveaxis(part, 0, -1), interpolation="nearest")
@@ -67,17 +66,10 @@ def figure(data: Path, models: list[str], out: Path) -> None:
     plt.savefig(out, dpi=100, pil_kwargs={"quality": 88})
 
 
-def _upscaled(truth: np.ndarray, model: str) -> np.ndarray:
+def _coarse_and_back(truth: np.ndarray, model: str) -> np.ndarray:
     bands, height, width = (n // 4 * 4 if axis else n for axis, n in enumerate(truth.shape))
     low = truth[:, :height, :width].reshape(bands, height // 4, 4, width // 4, 4).mean(axis=(2, 4))
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "low.tif", Path(folder) / "high.tif"
-        profile = {"driver": "GTiff", "count": bands, "height": height // 4, "width": width // 4}
-        with rasterio.open(source, "w", dtype="uint8", **profile) as dst:
-            dst.write(np.rint(low).astype("uint8"))
-        geosr.upscale_file(source, target, model=model, upscale_factor=4)
-        with rasterio.open(target) as src:
-            return src.read()
+    return upscaled(np.rint(low).astype(truth.dtype), 4, model, ())
 
 
 def main() -> None:

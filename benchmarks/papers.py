@@ -61,8 +61,8 @@ SHRUNK = (1.0, 0.9, 0.8, 0.7, 0.6)
 class Run:
     """A network and how it is trained.
 
-    ``patch`` is in low-resolution pixels. ``peak`` is white. With ``short``, which is how many
-    steps the paper takes, the rate does not fall, and what counts is the curve.
+    ``patch`` is in low-resolution pixels. ``peak`` is white. With ``paper_steps``, which
+    the paper takes, this is a short run: the rate does not fall, and what counts is the curve.
     """
 
     architecture: str
@@ -75,7 +75,7 @@ class Run:
     loss: str = "mse"
     colour: bool = False
     peak: float = 1
-    short: int = 0
+    paper_steps: int = 0
 
 
 RUNS = {
@@ -84,10 +84,20 @@ RUNS = {
     "fsrcnn-x2": Run("fsrcnn-paper", 2, 36.94, 40_000, 32, 20, 2e-3),
     "espcn-x3": Run("espcn-paper", 3, 32.55, 60_000, 32, 20, 1e-3),
     "edsr-x2": Run(
-        "edsr-paper", 2, 37.99, 1_000, 16, 48, 1e-4, "mae", colour=True, peak=255, short=300_000
+        "edsr-paper",
+        2,
+        37.99,
+        1_000,
+        16,
+        48,
+        1e-4,
+        "mae",
+        colour=True,
+        peak=255,
+        paper_steps=300_000,
     ),
     "srresnet-x4": Run(
-        "srresnet-paper", 4, 32.05, 1_000, 16, 24, 1e-4, colour=True, short=1_000_000
+        "srresnet-paper", 4, 32.05, 1_000, 16, 24, 1e-4, colour=True, paper_steps=1_000_000
     ),
 }
 BICUBIC = {2: 33.66, 3: 30.39, 4: 28.42}  # published, Set5
@@ -197,13 +207,13 @@ def train(name: str, data: Path, out: Path) -> None:
     else:
         model = build(run.architecture, run.factor)
         falling = keras.optimizers.schedules.CosineDecay(run.rate, run.steps, alpha=0.01)
-        rate, memory = (run.rate, 0.98) if run.short else (falling, 0.999)
+        rate, memory = (run.rate, 0.98) if run.paper_steps else (falling, 0.999)
         optimizer = keras.optimizers.Adam(rate, use_ema=True, ema_momentum=memory)
         model.compile(optimizer=optimizer, loss=run.loss, jit_compile=False)
         optimizer.build(model.trainable_variables)
     begun, first = time.monotonic(), int(model.optimizer.iterations)
     curve = json.loads((out / f"{name}.json").read_text("utf-8")).get("curve", []) if first else []
-    look = 100 if run.short else 1000
+    look = 100 if run.paper_steps else 1000
     for step in range(first, run.steps):
         model.train_on_batch(*drawn(pairs, run, step))
         if (step + 1) % look == 0 or step + 1 == run.steps:
@@ -238,7 +248,7 @@ def averaged_score(model: keras.Model, tests: list[tuple[Plane, Plane]], run: Ru
 def table(out: Path) -> str:
     """Return the Markdown of all runs that there are."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(out.glob("*.json"))]
-    whole = [f for f in found if not f.get("short")]
+    whole = [f for f in found if not RUNS[f["name"]].paper_steps]
     lines = [
         "| network | factor | parameters | steps | bicubic, published | bicubic, here | "
         "published | here | difference |",
@@ -251,13 +261,13 @@ def table(out: Path) -> str:
         f"**{f['psnr']:.2f}** | {f['psnr'] - f['published']:+.2f} |"
         for f in whole
     ]
-    for f in (f for f in found if f.get("short")):
+    for f in (f for f in found if RUNS[f["name"]].paper_steps):
         lines += [
             "",
             f"{f['architecture'].removesuffix('-paper')} x{f['factor']}, {f['parameters']:,} "
             f"parameters: {f['published'] - f['psnr']:.2f} dB short of the published "
             f"{f['published']:.2f} dB after {f['step']:,} steps, of which the paper takes "
-            f"{RUNS[f['name']].short:,}; bicubic has {f['bicubic']:.2f} dB.",
+            f"{RUNS[f['name']].paper_steps:,}; bicubic has {f['bicubic']:.2f} dB.",
             "",
             "| step | " + " | ".join(f"{step:,}" for step, _ in f["curve"]) + " |",
             "|---" * (len(f["curve"]) + 1) + "|",

@@ -70,7 +70,7 @@ def scores_of(
         name = models.get(method, method)
         order = band_order(find_model(name, s), path) if method in models else ()
         output = (
-            _warped(low, s) if name.startswith("gdalwarp") else _upscaled(low, s, name, order or ())
+            _warped(low, s) if name.startswith("gdalwarp") else upscaled(low, s, name, order or ())
         )
         error = consistency_error(low.astype(np.float64), output, s)
         for band, peak, want, got in _planes(kind, truth, output):
@@ -106,7 +106,7 @@ def _planes(kind: str, truth: Image, output: Image) -> Iterator[tuple[str, float
             yield str(index), float(high - low), want, got
 
 
-def _upscaled(low: Image, factor: int, model: str, order: tuple[int, ...]) -> Image:
+def upscaled(low: Image, factor: int, model: str, order: tuple[int, ...]) -> Image:
     """Upscale all bands, in this order if there is one; return them in that of ``low``."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "low.tif", Path(folder) / "high.tif"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from geosr.contrast import contrasts
-from geosr.core.bands import described_places
+from geosr.core.bands import called_so, described_places
 from geosr.core.catalog import factors_of, find_model
 from geosr.core.errors import BandError, NotEnoughMemoryError, OptionError
 from geosr.core.facts import ModelFacts
@@ -97,7 +97,7 @@ def plan_run(
         blocks = _foreign_blocks(foreign, grid, output, options.tile_size, alpha)
     else:
         blocks = _blocks(grid, model, output, work, options, alpha)
-    taken = "" if order or options.indexes else _taken_bands(model, source)
+    taken = "" if options.indexes else _taken_bands(model, source, order)
     told = nodata.note, taken, *(foreign.notes if foreign else ())
     notes = tuple(filter(None, told))
     plan = FilePlan(source, indexes, window, model, machinery, output, blocks, work, foreign, notes)
@@ -193,12 +193,14 @@ def _colours(source: RasterFacts) -> list[int]:
     return [n for n in range(1, source.count + 1) if n != source.alpha]
 
 
-def _taken_bands(model: ModelFacts, source: RasterFacts) -> str:
-    """Say which bands a model takes for those that its card names, if they come as they are."""
-    if not model.band_names:
+def _taken_bands(model: ModelFacts, source: RasterFacts, order: tuple[int, ...]) -> str:
+    """Say which bands a model takes for those that its card names, unless they are called so."""
+    numbers = _colours(source)
+    taken = [numbers[place] for place in order or range(len(numbers))]
+    texts = [source.metadata.descriptions[n - 1] or "" for n in taken]
+    if not model.band_names or called_so(model.band_names, texts):
         return ""
-    texts = source.metadata.descriptions
-    found = [f"{n} ({texts[n - 1]})" if texts[n - 1] else str(n) for n in _colours(source)]
+    found = [f"{n} ({text})" if text else str(n) for n, text in zip(taken, texts, strict=True)]
     return model.taken(found, "--bidx")
 
 

@@ -292,7 +292,8 @@ def test_bands_are_found_by_their_descriptions(tmp_path, upscaled, card):
     source = write(
         tmp_path / "s2.tif", values, names=("B8, central wavelength 842 nm", "Green", "B4")
     )
-    assert plan_file(source, model=card).notes == ()
+    (note,) = plan_file(source, model=card).notes
+    assert "takes bands 3 (B4), 2 (Green), 1 (B8, central wavelength 842 nm) for these" in note
     geosr.upscale_file(source, tmp_path / "found.tif", model=card, precision="float32")
     with rasterio.open(tmp_path / "found.tif") as src:
         np.testing.assert_array_equal(src.read(), expected)
@@ -302,6 +303,13 @@ def test_bands_are_found_by_their_descriptions(tmp_path, upscaled, card):
     )
     with rasterio.open(tmp_path / "chosen.tif") as src:
         np.testing.assert_array_equal(src.read(), upscaled(values))
+
+
+def test_bands_that_are_called_by_their_colours_leave_no_doubt(tmp_path, card):
+    source = write(tmp_path / "rgn.tif", noise(3), names=("NIR", "red", "Green"))
+    plan = plan_file(source, model=card)
+    assert plan.notes == ()
+    assert plan.work.order == (1, 2, 0)
 
 
 def test_of_many_bands_the_right_ones_are_named(tmp_path, card):
@@ -321,6 +329,10 @@ def test_arrays_find_bands_by_their_names(upscaled, card, caplog):
     lazy = geosr.upscale(array, model=card, precision="float32").compute(scheduler="synchronous")
     np.testing.assert_array_equal(lazy.values, upscaled(values[[2, 1, 0]])[[2, 1, 0]])
     assert list(lazy.band.values) == ["B08", "B03", "B04"]
+    (said,) = caplog.messages
+    assert "takes bands B04, B03, B08 for these" in said
+    caplog.clear()
+    geosr.upscale(array.assign_coords(band=["nir", "green", "red"]), model=card)
     assert not caplog.messages
 
 

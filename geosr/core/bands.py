@@ -26,7 +26,7 @@ def described_places(
     >>> described_places(["red", "nir"], ["Red", None])
     ()
     """
-    names = [(text or "").partition(",")[0].strip().lower() for text in descriptions]
+    names = [_plain(text) for text in descriptions]
     found = []
     for name in wanted:
         called = [known for known in (name, *_CALLED.get(name, ())) if known in names]
@@ -34,3 +34,18 @@ def described_places(
             return ()
         found.append(names.index(called[0]))
     return tuple(found) if len(set(found)) == len(found) else ()
+
+
+def called_so(wanted: Sequence[str], descriptions: Sequence[Optional[str]]) -> bool:
+    """Return whether bands are described by the very words, in this order.
+
+    ``B4`` is red to Landsat 8 and near infrared to Landsat 7: such names leave a doubt.
+
+    >>> called_so(["red", "nir"], ["Red", "NIR"]), called_so(["red", "nir"], ["B4", "B5"])
+    (True, False)
+    """
+    return [_plain(text) for text in descriptions] == list(wanted)
+
+
+def _plain(description: Optional[str]) -> str:
+    return (description or "").partition(",")[0].strip().lower()

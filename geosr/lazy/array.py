@@ -12,7 +12,7 @@ import numpy as np
 import xarray
 from dask.utils import parse_bytes
 
-from geosr.core.bands import described_places
+from geosr.core.bands import called_so, described_places
 from geosr.core.catalog import find_model
 from geosr.core.errors import BandError, OptionError
 from geosr.core.facts import ModelFacts
@@ -139,13 +139,14 @@ def _model(options: UpscaleOptions, bands: int) -> _Model:
 def _order(
     facts: ModelFacts, raster: xarray.DataArray, dims: Dims, options: UpscaleOptions
 ) -> tuple[int, ...]:
-    """Return where a model's bands are by their names; if these do not tell, say what is taken."""
+    """Return where a model's bands are, by their names; say so unless they are called just that."""
     if not facts.band_names or options.indexes:
         return ()
     names = band_names(raster, dims)
     order = described_places(facts.band_names, names)
-    if not order:
-        logger.warning(facts.taken(names, "indexes=(...)"))
+    taken = [names[place] for place in order or range(len(names))]
+    if not called_so(facts.band_names, taken):
+        logger.warning(facts.taken(taken, "indexes=(...)"))
     return order
 
 

@@ -190,7 +190,6 @@ def hold_still(model: keras.Model, patterns: Iterable[str]) -> None:
     ------
     OptionError
         If a pattern fits no layer that learns, or nothing is left to learn.
-
     """
     learning = [layer for layer in model.layers if layer.weights]
     names = ", ".join(layer.name for layer in learning)

@@ -86,7 +86,8 @@ def head_recipe(table: Mapping[str, Any], where: str = "The recipe") -> HeadReci
         )
     likelihood = plain.pop("likelihood", "laplace")
     check_names((likelihood,), LIKELIHOODS, f"{where} has an unknown likelihood")
-    for key in ("architecture", "losses", "gan", "upscale_factor", "initial", "expansion", "bands"):
+    own = ("architecture", "upscale_factor", "bands", "expansion", "initial", "frozen")
+    for key in (*own, "losses", "gan"):
         if key in plain:
             raise OptionError(
                 f"{where} has both `of` and {key!r}.", hint=f"Leave {key} out: a head has its own."
