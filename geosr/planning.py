@@ -169,7 +169,7 @@ def _check_bands(model: ModelFacts, source: RasterFacts, indexes: tuple[int, ...
     if model.bands > 1 and count != model.bands:
         places = _order(model, source)
         found = ",".join(str(_colours(source)[place]) for place in places)
-        by_name = f"; by their descriptions that is --bidx {found}" if found else ""
+        by_name = f"; as Sentinel-2 and Landsat 8 call them, --bidx {found}" if found else ""
         raise BandError(
             f"{model.name} takes {model.bands_in_words}, not {count}.",
             hint=f"Choose {model.bands} of the raster's {source.count} bands with --bidx, in this "

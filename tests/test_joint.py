@@ -317,7 +317,7 @@ def test_of_many_bands_the_right_ones_are_named(tmp_path, card):
     source = write(tmp_path / "s2.tif", noise(6), names=names)
     with pytest.raises(BandError) as caught:
         plan_file(source, model=card)
-    assert caught.value.hint.endswith("by their descriptions that is --bidx 3,2,5.")
+    assert caught.value.hint.endswith("as Sentinel-2 and Landsat 8 call them, --bidx 3,2,5.")
 
 
 def test_arrays_find_bands_by_their_names(upscaled, card, caplog):
