@@ -401,6 +401,14 @@ def test_threads_and_order_change_no_byte(tmp_path, source, undisturbed):
     assert files_of(tmp_path / "b.zarr") == undisturbed
 
 
+def test_one_block_in_many_threads_is_the_same_each_time(tmp_path, source):
+    output = output_of(source, tmp_path / "b.zarr")
+    encoder, part = encoder_of(output), list(pixels_of(output))[2]
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda part: encoder.encode(*part), [part] * 100))
+    assert set(made) == {encoder_of(output).encode(*part)}
+
+
 def test_a_chunk_of_zeros_is_no_hole_where_zero_has_a_sign(tmp_path):
     src = make(tmp_path / "a.tif", bands=1, dtype="float32", nodata=0.0)
     output = output_of(src, tmp_path / "b.zarr", block=64)

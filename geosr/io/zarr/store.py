@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ class ZarrEncoder:
     Chunks are compressed by Blosc, with their bits shuffled: on satellite imagery a quarter
     smaller than plain Zstandard and as fast. (The codec ``gzip`` would write the time of day.)
 
+    Each thread has files of its own: a cluster may run a block again on a worker whose first
+    attempt goes on, and one of them would take the other's chunk away.
+
     Raises
     ------
     MissingDependencyError
@@ -40,8 +44,8 @@ class ZarrEncoder:
     def __init__(self, output: Output) -> None:
         require_zarr()
         self.layout = layout_of(output)
-        self._files = _Files()
-        self._arrays = _create_rasters(self._files.group(), output)
+        self._output = output
+        self._own = threading.local()
 
     def encode(
         self, block: Block, values: NDArray[np.generic], valid: NDArray[np.bool_] | None
@@ -50,12 +54,21 @@ class ZarrEncoder:
 
         Chunks of nothing but holes are left out; a file without any chunk is empty.
         """
+        files, arrays = self._scratch()
         rows, cols = block.output.slices
-        self._arrays[0][:, rows, cols] = values
-        for mask in self._arrays[1:]:
+        arrays[0][:, rows, cols] = values
+        for mask in arrays[1:]:
             whole = np.ones(values.shape[1:], bool) if valid is None else valid.all(axis=0)
             mask[rows, cols] = whole.astype(np.uint8)
-        return EncodedBlock(tuple(map(self._files.take, self.layout.keys(block))))
+        return EncodedBlock(tuple(map(files.take, self.layout.keys(block))))
+
+    def _scratch(self) -> tuple[_Files, tuple[zarr.Array[Any], ...]]:
+        """Return this thread's files in memory and the arrays that write them."""
+        if not hasattr(self._own, "scratch"):
+            files = _Files()
+            self._own.scratch = (files, _create_rasters(files.group(), self._output))
+        scratch: tuple[_Files, tuple[zarr.Array[Any], ...]] = self._own.scratch
+        return scratch
 
 
 def metadata_files(output: Output) -> dict[str, bytes]:
