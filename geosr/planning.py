@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from geosr.contrast import contrasts
-from geosr.core.bands import called_so, described_places
 from geosr.core.catalog import factors_of, find_model
-from geosr.core.errors import BandError, NotEnoughMemoryError, OptionError
+from geosr.core.errors import NotEnoughMemoryError, OptionError
 from geosr.core.facts import ModelFacts
 from geosr.core.geometry import GeoGrid, Window
 from geosr.core.options import UpscaleOptions
@@ -22,6 +21,7 @@ from geosr.engine import Work
 from geosr.file_plan import NETWORK_BYTES, FilePlan, megabytes
 from geosr.foreign import ForeignPredictor, is_model_path, lay_tiles
 from geosr.io.facts import RasterFacts, check_upscalable, read_facts
+from geosr.io.model_bands import band_order, check_band_count, taken_bands
 from geosr.io.profile import OutputProfile, output_profile, resolve_nodata
 from geosr.io.resolution import choose_factor, target_grid, transform_bounds
 from geosr.io.zarr.options import require_zarr
@@ -73,7 +73,7 @@ def plan_run(
     opened = partial(models.foreign, processors=processors)
     foreign = None if head else _foreign(options, source, indexes, opened)
     model = foreign.facts if foreign else head or _named(options, source, grid)
-    _check_bands(model, source, indexes)
+    check_band_count(model, source, indexes)
     machinery = foreign.machinery if foreign else settled(model, options)
     out_grid = _output_grid(grid, model, options)
     dtype = options.dtype or source.dtypes[indexes[0] - 1]
@@ -88,7 +88,7 @@ def plan_run(
         format=options.format,
     )
     work = _work(source.dtypes[indexes[0] - 1], grid, model, output, options)
-    order = () if options.indexes else _order(model, source)
+    order = () if options.indexes else band_order(model, source)
     work = replace(work, threads=machinery.threads, order=order)
     if machinery.precision == "int8":
         work = replace(work, contrasts=contrasts(source, indexes))
@@ -97,7 +97,7 @@ def plan_run(
         blocks = _foreign_blocks(foreign, grid, output, options.tile_size, alpha)
     else:
         blocks = _blocks(grid, model, output, work, options, alpha)
-    taken = "" if options.indexes else _taken_bands(model, source, order)
+    taken = "" if options.indexes else taken_bands(model, source, order)
     told = nodata.note, taken, *(foreign.notes if foreign else ())
     notes = tuple(filter(None, told))
     plan = FilePlan(source, indexes, window, model, machinery, output, blocks, work, foreign, notes)
@@ -162,46 +162,6 @@ def _output_grid(grid: GeoGrid, model: ModelFacts, options: UpscaleOptions) -> G
     if options.resolution is None:
         return grid.upscale(model.upscale_factor)
     return target_grid(grid, options.resolution)[0]
-
-
-def _check_bands(model: ModelFacts, source: RasterFacts, indexes: tuple[int, ...]) -> None:
-    count = len(indexes) - (_alpha(source, indexes) is not None)
-    if model.bands > 1 and count != model.bands:
-        places = _order(model, source)
-        found = ",".join(str(_colours(source)[place]) for place in places)
-        by_name = f"; as Sentinel-2 and Landsat 8 call them, --bidx {found}" if found else ""
-        raise BandError(
-            f"{model.name} takes {model.bands_in_words}, not {count}.",
-            hint=f"Choose {model.bands} of the raster's {source.count} bands with --bidx, in this "
-            f"order{by_name}.",
-        )
-    if count == 0:
-        raise BandError(
-            "Only the alpha band was chosen; there is nothing to make sharper.",
-            hint="Choose other bands with --bidx.",
-        )
-
-
-def _order(model: ModelFacts, source: RasterFacts) -> tuple[int, ...]:
-    """Return where a model's bands are among the raster's, by their descriptions, if these tell."""
-    texts = source.metadata.descriptions
-    return described_places(model.band_names, [texts[n - 1] for n in _colours(source)])
-
-
-def _colours(source: RasterFacts) -> list[int]:
-    """Return the numbers of all bands but alpha."""
-    return [n for n in range(1, source.count + 1) if n != source.alpha]
-
-
-def _taken_bands(model: ModelFacts, source: RasterFacts, order: tuple[int, ...]) -> str:
-    """Say which bands a model takes for those that its card names, unless they are called so."""
-    numbers = _colours(source)
-    taken = [numbers[place] for place in order or range(len(numbers))]
-    texts = [source.metadata.descriptions[n - 1] or "" for n in taken]
-    if not model.band_names or called_so(model.band_names, texts):
-        return ""
-    found = [f"{n} ({text})" if text else str(n) for n, text in zip(taken, texts, strict=True)]
-    return model.taken(found, "--bidx")
 
 
 def _alpha(source: RasterFacts, indexes: tuple[int, ...]) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ pytest.importorskip("tf2onnx", reason="needs geosr[tensorflow]")
 
 import geosr  # noqa: E402
 from geosr.core.catalog import find_model  # noqa: E402
-from geosr.core.errors import InputFileError, NotEnoughMemoryError, OptionError  # noqa: E402
+from geosr.core.errors import BandError, InputFileError, NotEnoughMemoryError, OptionError  # noqa: E402
 from geosr.core.events import parse_event  # noqa: E402
 from geosr.core.facts import ModelFacts  # noqa: E402
 from geosr.degrade import area  # noqa: E402
+from geosr.io.facts import read_facts  # noqa: E402
 from geosr.models.families import build  # noqa: E402
 from geosr.training.adapt import AdaptOptions, PulledStep, adapt  # noqa: E402
 from geosr.training.publish import publish_files  # noqa: E402
@@ -27,7 +29,7 @@ SIDE = (12 + 20) * 2
 FAST = AdaptOptions(steps=60, batch_size=4, patch=12, learning_rate=3e-3, pull=0.0)
 
 
-def write(path, image, *, nodata=None):
+def write(path, image, *, nodata=None, names=()):
     with rasterio.open(
         path,
         "w",
@@ -41,7 +43,13 @@ def write(path, image, *, nodata=None):
         transform=rasterio.Affine(10, 0, 500000, 0, -10, 5800000),
     ) as dst:
         dst.write(image)
+        dst.descriptions = tuple(names) or dst.descriptions
     return path
+
+
+def read(path, *, bands=(), **options):
+    facts = read_facts(str(path))
+    return read_scene(facts, facts.all_indexes(bands), side=SIDE, **options)
 
 
 def stripes(bands=2, shape=(320, 330)):
@@ -58,19 +66,24 @@ def scene(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def facts(tmp_path_factory):
-    """A model that gives bicubic: its last convolution is zero."""
-    folder = tmp_path_factory.mktemp("model")
+    return plain(tmp_path_factory.mktemp("model"))
+
+
+def plain(folder, *, names=()):
+    """Return a model that gives bicubic: its last convolution is zero."""
     keras.utils.set_random_seed(1)
-    model = build("geosr-lite", 2)
+    bands = max(len(names), 1)
+    model = build("geosr-lite", 2, bands=bands)
     tail = model.get_layer("detail_out")
     tail.set_weights([0 * w for w in tail.get_weights()])
     tensors = {"detail_in": "detail_in", "detail_out": "detail_out"}
-    plain = ModelFacts("plain-x2", "plain", 2, 10, tensors=tensors, licence="CC0-1.0")
-    return find_model(str(publish_files(model, plain, folder)))
+    found = ModelFacts("plain-x2", "plain", 2, 10, tensors=tensors, licence="CC0-1.0")
+    found = replace(found, bands=bands, band_names=names)
+    return find_model(str(publish_files(model, found, folder)))
 
 
 def test_cells_do_not_overlap_and_the_same_seed_draws_the_same(scene):
-    found = read_scene(scene, side=SIDE, seed=3, memory=1 << 30)
+    found = read(scene, seed=3, memory=1 << 30)
     assert found.indexes == (1, 2)
     assert len(found.held) >= 2
     hits = np.zeros((320, 330), int)
@@ -86,17 +99,17 @@ def test_cells_do_not_overlap_and_the_same_seed_draws_the_same(scene):
     )
     assert np.array_equal(one, two)
     assert not np.array_equal(one, other)
-    assert read_scene(scene, side=SIDE, seed=3, memory=1 << 30).held[0].window in [
+    assert read(scene, seed=3, memory=1 << 30).held[0].window in [
         cell.window for cell in found.held
     ]
 
 
 def test_memory_bounds_what_is_read(scene):
-    few = read_scene(scene, side=SIDE, seed=0, memory=16 * 2 * 64**2 * 9)
-    many = read_scene(scene, side=SIDE, seed=0, memory=1 << 30)
+    few = read(scene, seed=0, memory=16 * 2 * 64**2 * 9)
+    many = read(scene, seed=0, memory=1 << 30)
     assert len(few.learned) + len(few.held) < len(many.learned) + len(many.held)
     with pytest.raises(NotEnoughMemoryError, match="do not hold four cells"):
-        read_scene(scene, side=SIDE, seed=0, memory=1 << 10)
+        read(scene, seed=0, memory=1 << 10)
 
 
 def test_nodata_is_filled_marked_and_rare(tmp_path):
@@ -106,7 +119,7 @@ def test_nodata_is_filled_marked_and_rare(tmp_path):
     holes[:, :40] = True
     image[:, holes] = 0
     path = write(tmp_path / "holes.tif", image, nodata=0)
-    found = read_scene(path, side=SIDE, seed=0, memory=1 << 30)
+    found = read(path, seed=0, memory=1 << 30)
     shares = []
     for step in range(20):
         patches, valid = draw_patches(found, side=SIDE, count=4, seed=0, step=step)
@@ -134,7 +147,7 @@ def test_nodata_is_filled_marked_and_rare(tmp_path):
 def test_scenes_that_are_too_little(tmp_path, image, nodata, message):
     path = write(tmp_path / "x.tif", image.astype("uint16"), nodata=nodata)
     with pytest.raises(InputFileError, match=message):
-        read_scene(path, side=SIDE, seed=0, memory=1 << 30)
+        read(path, seed=0, memory=1 << 30)
 
 
 @pytest.fixture(scope="module")
@@ -222,4 +235,81 @@ def test_the_command_says_what_came_of_it(scene, facts, tmp_path):
     result = run("adapt", str(scene), "--model", "geosr-light", "--out", str(out))
     assert result.exit_code == 2
     assert "Did you mean geosr-lite" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+# Bands that a network sees together
+
+
+@pytest.fixture(scope="module")
+def called_nir_red(tmp_path_factory):
+    """A scene whose near infrared comes first and varies four times as much."""
+    image = stripes()
+    image[0] = (image[0] - 1600) * 4 + 500
+    return write(tmp_path_factory.mktemp("scene") / "nir_red.tif", image, names=("B08", "B04"))
+
+
+@pytest.fixture(scope="module")
+def joint(tmp_path_factory):
+    return plain(tmp_path_factory.mktemp("joint"), names=("red", "nir"))
+
+
+def test_bands_seen_together_keep_their_ratio_and_their_place(called_nir_red):
+    found = read(called_nir_red, bands=(2, 1), seed=0, memory=1 << 30, together=True)
+    assert found.indexes == (2, 1)
+    patches, valid = draw_patches(found, side=SIDE, count=6, seed=0, step=0)
+    assert patches.shape == (6, 2, SIDE, SIDE)
+    assert valid.shape == (6, SIDE, SIDE)
+    spans = np.ptp(patches, axis=(2, 3))
+    np.testing.assert_allclose(spans[:, 1], 1, atol=0.05)  # one gain: that of the widest
+    np.testing.assert_allclose(spans[:, 0], 0.25, atol=0.02)
+    with rasterio.open(called_nir_red) as src:
+        image = src.read().astype(float)
+    for cell in found.learned:
+        place = cell.window.slices
+        np.testing.assert_allclose(cell.values[1], (image[0][place] - 500) / 3200, atol=3e-3)
+        np.testing.assert_allclose(cell.values[0], (image[1][place] - 1600) / 3200, atol=3e-3)
+
+
+def test_patches_of_several_bands_are_turned_alike(tmp_path):
+    image = np.stack([stripes(bands=1)[0], stripes(bands=1)[0] * 2])
+    path = write(tmp_path / "x.tif", image.astype("uint16"))
+    found = read(path, seed=0, memory=1 << 30, together=True)
+    for step in range(4):
+        patches, _ = draw_patches(found, side=SIDE, count=4, seed=1, step=step)
+        np.testing.assert_allclose(
+            patches[:, 1] - patches[:, 1].mean(),
+            2 * (patches[:, 0] - patches[:, 0].mean()),
+            atol=0.02,
+        )
+
+
+def test_a_network_that_sees_bands_together_is_adapted(called_nir_red, joint, tmp_path):
+    told = []
+    verdict = adapt(called_nir_red, joint, tmp_path / "mine.json", FAST, on_event=told.append)
+    assert verdict.helps
+    assert verdict.after > verdict.before + 1
+    card = json.loads(verdict.card.read_text())
+    assert card["training"]["bands"] == [2, 1]
+    assert card["band_names"] == ["red", "nir"]
+    logs = [event["message"] for event in told if event["event"] == "log"]
+    assert any("takes bands 2 (B04), 1 (B08) for these" in line for line in logs)
+    out = tmp_path / "out.tif"
+    geosr.upscale_file(called_nir_red, out, model=str(verdict.card))
+    with rasterio.open(out) as dst, rasterio.open(called_nir_red) as src:
+        assert dst.descriptions == ("B08", "B04")
+        np.testing.assert_array_equal(area(dst.read().astype(float), 2), src.read())
+
+
+def test_bands_that_do_not_fit_and_bands_that_are_chosen(called_nir_red, joint, facts, tmp_path):
+    with pytest.raises(BandError, match="takes exactly 2 bands"):
+        adapt(called_nir_red, joint, tmp_path, AdaptOptions(indexes=(1,)))
+    out = tmp_path / "mine.json"
+    args = ("--steps", "1", "--bidx", "2", "--model", f"{facts.folder}/plain-x2.json")
+    result = run("adapt", str(called_nir_red), "--out", str(out), *args)
+    assert result.exit_code == 0, result.output
+    assert json.loads(out.read_text())["training"]["bands"] == [2]
+    result = run("adapt", str(called_nir_red), "--out", str(out), *args, "--bidx", "9")
+    assert result.exit_code == 2
+    assert "9" in result.stderr
     assert "Traceback" not in result.stderr

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     metavar="X",
     help="How strongly the weights are held to the model's.",
 )
+@options.bidx_option("adapt to")
 @options.seed_option
 @click.option(
     "--memory",
@@ -58,6 +59,7 @@ def adapt(
     steps: int,
     learning_rate: float,
     pull: float,
+    indexes: tuple[int, ...],
     seed: int,
     memory: int,
     force: bool,
@@ -98,6 +100,7 @@ def adapt(
                 steps=steps,
                 learning_rate=learning_rate,
                 pull=pull,
+                indexes=indexes,
                 seed=seed,
                 memory=memory << 20,
                 force=force,

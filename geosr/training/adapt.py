@@ -25,9 +25,11 @@ from keras import ops
 
 from geosr.core.catalog import WEIGHTS_DIR
 from geosr.core.errors import OptionError, TrainingError
-from geosr.core.events import EventSink, no_events, phase_event, progress_event
+from geosr.core.events import EventSink, log_event, no_events, phase_event, progress_event
 from geosr.core.facts import ModelFacts
 from geosr.degrade import Degrader
+from geosr.io.facts import RasterFacts, check_upscalable, read_facts
+from geosr.io.model_bands import band_order, check_band_count, taken_bands
 from geosr.metrics import Interval, bootstrap_mean
 from geosr.models.contract import declared_radius, valid_part
 from geosr.predictors import verified_file
@@ -51,6 +53,9 @@ class AdaptOptions:
         Weight of the squared distance from the model's weights, as a part of their own square.
     batch_size, patch
         Patches of a step and their side in pixels of the degraded scene.
+    indexes
+        Numbers of the scene's bands, from 1; empty: all but alpha, and for a network that sees
+        bands together in the order that the scene's descriptions tell.
     seed
         Decides which cells are held back, and each batch.
     memory
@@ -64,6 +69,7 @@ class AdaptOptions:
     pull: float = 1.0
     batch_size: int = 8
     patch: int = 24
+    indexes: tuple[int, ...] = ()
     seed: int = 0
     memory: int = 512 << 20
     force: bool = False
@@ -84,7 +90,8 @@ class Verdict:
     Attributes
     ----------
     bicubic, before, after
-        Mean PSNR of bicubic, the model and the adapted model; the range is that of each band.
+        Mean PSNR of bicubic, the model and the adapted model; the range is that of each band, or
+        of the widest of those that the model sees together.
     difference
         Of ``after`` and ``before``, with its 95 % interval over the places.
     places
@@ -112,7 +119,7 @@ class Verdict:
 class PulledStep(PixelStep):
     """A step on valid pixels with a penalty on the distance from the first weights.
 
-    The truth has two bands: the values, and 1 where they are valid.
+    The truth has one band more than the network: 1 where the others are valid.
     """
 
     def __init__(self, network: keras.Model, *, pull: float) -> None:
@@ -132,7 +139,7 @@ class PulledStep(PixelStep):
         training: bool = True,
     ) -> Any:
         """Return the loss and the penalty."""
-        truth, valid = y[..., :1], y[..., 1:]
+        truth, valid = y[..., :-1], y[..., -1:]
         # Where the truth is not valid the output is right: there is nothing to learn.
         total = super().compute_loss(
             x, truth, valid * y_pred + (1 - valid) * truth, sample_weight, training
@@ -158,6 +165,8 @@ def adapt(
 
     Raises
     ------
+    BandError
+        If the model does not take the scene's bands.
     OptionError
         If the model is no network of geosr's contract.
     InputFileError
@@ -174,7 +183,15 @@ def adapt(
     keras.utils.set_random_seed(options.seed)
     model = keras.saving.load_model(path, compile=False, safe_mode=True)
     side = (options.patch + 2 * declared_radius(model)) * facts.upscale_factor
-    scene = read_scene(scene_path, side=side, seed=options.seed, memory=options.memory)
+    source = read_facts(str(scene_path))
+    scene = read_scene(
+        source,
+        _bands(source, facts, options.indexes, on_event),
+        side=side,
+        seed=options.seed,
+        memory=options.memory,
+        together=facts.bands > 1,
+    )
     degrade = degrader_of(facts)
     bicubic, before = scores(model, scene, side, degrade)
     first = model.get_weights()
@@ -199,13 +216,28 @@ def adapt(
 
 
 def _check(facts: ModelFacts) -> None:
-    if facts.is_kernel or facts.base is None or facts.bands != 1 or "keras" not in facts.files:
+    if facts.is_kernel or facts.base is None or "keras" not in facts.files:
         raise OptionError(
             f"{facts.name} cannot be adapted.",
             hint="Name one of geosr's own networks, such as geosr-lite-x2, or the card of one "
-            "that `geosr train` made: a network that sees each band by itself, with .keras "
-            "weights.",
+            "that `geosr train` made, with .keras weights.",
         )
+
+
+def _bands(
+    source: RasterFacts, facts: ModelFacts, indexes: tuple[int, ...], on_event: EventSink
+) -> tuple[int, ...]:
+    """Return the scene's bands in the order of the model, and tell which they are in doubt."""
+    chosen = tuple(n for n in source.all_indexes(indexes) if n != source.alpha)
+    check_upscalable(source, chosen)
+    check_band_count(facts, source, chosen)
+    if indexes:
+        return chosen
+    order = band_order(facts, source)
+    told = taken_bands(facts, source, order)
+    if told:
+        on_event(log_event("info", told))
+    return tuple(chosen[place] for place in order) or chosen
 
 
 def _learn(
@@ -236,10 +268,11 @@ def _learn(
         high, valid = draw_patches(
             scene, side=side, count=options.batch_size, seed=options.seed, step=step
         )
-        truth = np.stack([high, valid], axis=-1)[:, core, core]
+        truth = np.concatenate([high, valid[:, None]], axis=1)[..., core, core]
         low = degrade(high, s, np.random.default_rng([options.seed, step, 1])).astype(np.float32)
         step_model.reset_metrics()
-        found = step_model.train_on_batch(low[..., None], truth, return_dict=True)
+        images = np.moveaxis(low, 1, -1), np.moveaxis(truth, 1, -1)
+        found = step_model.train_on_batch(*images, return_dict=True)
         if not np.isfinite(float(found["loss"])):
             raise TrainingError(
                 f"The loss is no number at step {step + 1}; nothing was written.",

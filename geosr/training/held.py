@@ -22,6 +22,8 @@ def scores(
 ) -> tuple[list[float], list[float]]:
     """Return the PSNR of bicubic and of the model in dB, over all bands, for each held place.
 
+    The range is that of each band, or of the widest of those that are seen together.
+
     With fewer than five places, for each quarter of each: an interval needs some values.
     ``side`` is what of a place is looked at, in pixels of the scene.
     """
@@ -31,11 +33,18 @@ def scores(
     for index, cell in enumerate(scene.held):
         high, valid = held_patch(cell, side)
         low = degrade(high, s, np.random.default_rng(index)).astype(np.float32)
-        output = np.asarray(model.predict_on_batch(low[..., None]))[..., 0]
+        output = _predicted(model, low, together=scene.together)
         parts = 1 if len(scene.held) >= 5 else 2
         for found, image in ((plain, _bicubic(low, s)), (ours, output)):
             found += _parts(high, image, valid, border=2 * s, parts=parts)
     return plain, ours
+
+
+def _predicted(model: keras.Model, low: Bands, *, together: bool) -> Bands:
+    """Run the model on ``(bands, h, w)``: as one image of several bands, or as several of one."""
+    images = np.moveaxis(low, 0, -1)[None] if together else low[..., None]
+    found = np.asarray(model.predict_on_batch(images))
+    return np.moveaxis(found[0], -1, 0) if together else found[..., 0]
 
 
 def _parts(

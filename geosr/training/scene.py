@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 
 from geosr.core.errors import InputFileError, NotEnoughMemoryError
 from geosr.core.geometry import Window
-from geosr.io.raster import RasterFacts, RasterReader, check_upscalable, read_facts
+from geosr.io.raster import RasterFacts, RasterReader, check_upscalable
 from geosr.radiometry import fill_holes
+from geosr.training.bands import common_gain
 
 Bands = NDArray[np.float32]
 
@@ -26,7 +26,7 @@ VALID_SHARE = 0.95
 
 @dataclass(frozen=True)
 class Cell:
-    """A square of a scene, each band scaled so that its range is about 1.
+    """A square of a scene, scaled so that the range of each band, or of the widest, is about 1.
 
     Attributes
     ----------
@@ -55,22 +55,40 @@ class Scene:
     facts
         Of the raster.
     indexes
-        Numbers of the bands, from 1; without alpha and without flat ones.
+        Numbers of the bands, from 1; without alpha and, if each is seen by itself, flat ones.
+    together
+        Whether a network sees the bands together: they are in its order and have one gain.
     learned, held
         The cells.
     """
 
     facts: RasterFacts
     indexes: tuple[int, ...]
+    together: bool
     learned: tuple[Cell, ...]
     held: tuple[Cell, ...]
 
 
-def read_scene(path: str | Path, *, side: int, seed: int, memory: int) -> Scene:
+def read_scene(
+    facts: RasterFacts,
+    indexes: tuple[int, ...],
+    *,
+    side: int,
+    seed: int,
+    memory: int,
+    together: bool = False,
+) -> Scene:
     """Read cells of a scene, seeded, each with room for a patch of ``side`` pixels.
 
     The scene is cut into squares, in a seeded order; a quarter of those that hold a valid patch
     is held back, and of the others as many are kept as fit into ``memory`` bytes.
+
+    Parameters
+    ----------
+    indexes
+        Numbers of the bands to read, from 1.
+    together
+        Whether a network sees them together, in this order.
 
     Raises
     ------
@@ -81,8 +99,6 @@ def read_scene(path: str | Path, *, side: int, seed: int, memory: int) -> Scene:
     UnsupportedRasterError, BandError
         If its bands cannot be super-resolved.
     """
-    facts = read_facts(str(path))
-    indexes = tuple(n for n in range(1, facts.count + 1) if n != facts.alpha)
     check_upscalable(facts, indexes)
     windows = _cells(facts.grid.shape, side)
     # 16: float64 while the ranges are found, then float32, and what was read.
@@ -100,13 +116,25 @@ def read_scene(path: str | Path, *, side: int, seed: int, memory: int) -> Scene:
         cells = [cell for cell, _ in zip(valid_cells, range(budget), strict=False)]
     if len(cells) < 2:
         raise InputFileError(
-            f"{path} has {'one place' if cells else 'no place'} of {side} x {side} valid pixels; "
-            "adapting takes two: one to learn from, one for the verdict.",
+            f"{facts.path} has {'one place' if cells else 'no place'} of {side} x {side} valid "
+            "pixels; adapting takes two: one to learn from, one for the verdict.",
             hint="Use a larger scene, or a model that looks less far.",
         )
-    scaled, kept = _scaled(cells, indexes, path)
+    low, span = _ranges(cells, together=together)
+    kept = np.flatnonzero(span)
+    if not kept.size:
+        raise InputFileError(
+            f"{facts.path} is flat: there is nothing to learn from it.",
+            hint="Use a scene with detail.",
+        )
+    low, span = low[kept, None, None], span[kept, None, None]
+    scaled = [
+        replace(cell, values=((cell.values[kept] - low) / span).astype(np.float32))
+        for cell in cells
+    ]
     held = min(max(round(HELD_SHARE * len(cells)), 2 if len(cells) > 3 else 1), HELD_AT_MOST)
-    return Scene(facts, kept, tuple(scaled[held:]), tuple(scaled[:held]))
+    seen = tuple(indexes[i] for i in kept)
+    return Scene(facts, seen, together, tuple(scaled[held:]), tuple(scaled[:held]))
 
 
 def _cells(shape: tuple[int, int], side: int) -> list[Window]:
@@ -144,52 +172,47 @@ def _starts(good: NDArray[np.bool_], side: int) -> NDArray[np.int32]:
     return np.array(np.nonzero(inside >= VALID_SHARE * side * side), np.int32)
 
 
-def _scaled(
-    cells: list[Cell], indexes: tuple[int, ...], path: str | Path
-) -> tuple[list[Cell], tuple[int, ...]]:
-    """Scale each band by its percentiles; leave flat bands out."""
+def _ranges(cells: list[Cell], *, together: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return where the range of each band begins and how wide it is, by percentiles."""
     some = slice(None, None, 4)
     pixels = np.concatenate(
         [cell.values[:, some, some][:, cell.valid[some, some]] for cell in cells], axis=1
     )
-    low, high = np.percentile(pixels, (0.1, 99.9), axis=1)
-    kept = np.flatnonzero(high > low)
-    if not kept.size:
-        raise InputFileError(
-            f"{path} is flat: there is nothing to learn from it.", hint="Use a scene with detail."
-        )
-    low, span = low[kept, None, None], (high - low)[kept, None, None]
-    scaled = [
-        replace(cell, values=((cell.values[kept] - low) / span).astype(np.float32))
-        for cell in cells
-    ]
-    return scaled, tuple(indexes[i] for i in kept)
+    pairs = [(float(low), float(high)) for low, high in np.percentile(pixels, (0.1, 99.9), 1).T]
+    low, high = np.array(common_gain(pairs) if together else pairs).T
+    return low, high - low
 
 
 def draw_patches(
     scene: Scene, *, side: int, count: int, seed: int, step: int
 ) -> tuple[Bands, NDArray[np.bool_]]:
-    """Return patches ``(count, side, side)`` and which of their pixels are valid.
+    """Return patches ``(count, bands, side, side)`` and valid pixels ``(count, side, side)``.
 
-    Of any band, turned any way; the same seed and step draw the same.
+    One of any band, or all bands that are seen together; turned any way. The same seed and step
+    draw the same.
     """
     rng = np.random.default_rng([seed, step])
     odds = np.array([cell.starts.shape[1] for cell in scene.learned], float)
-    patches = np.empty((count, side, side), np.float32)
-    valid = np.empty(patches.shape, bool)
+    bands = len(scene.indexes) if scene.together else 1
+    patches = np.empty((count, bands, side, side), np.float32)
+    valid = np.empty((count, side, side), bool)
     for patch, good in zip(patches, valid, strict=True):
         cell = scene.learned[rng.choice(len(odds), p=odds / odds.sum())]
         row, col = cell.starts[:, rng.integers(cell.starts.shape[1])]
         place = slice(row, row + side), slice(col, col + side)
-        band = cell.values[rng.integers(len(cell.values))]
+        one = slice(None)
+        if not scene.together:
+            number = int(rng.integers(len(cell.values)))
+            one = slice(number, number + 1)
         way = int(rng.integers(8))
-        patch[:], good[:] = _turned(band[place], way), _turned(cell.valid[place], way)
+        patch[:] = _turned(cell.values[one, *place], way)
+        good[:] = _turned(cell.valid[place], way)
     return patches, valid
 
 
 def _turned(x: NDArray[Any], way: int) -> NDArray[Any]:
-    turned = np.rot90(x, way % 4)
-    return turned[:, ::-1] if way >= 4 else turned
+    turned = np.rot90(x, way % 4, axes=(-2, -1))
+    return turned[..., ::-1] if way >= 4 else turned
 
 
 def held_patch(cell: Cell, side: int) -> tuple[Bands, NDArray[np.bool_]]:
