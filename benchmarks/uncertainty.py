@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
+from band_order import band_order
 from rasterio.errors import NotGeoreferencedWarning
 
 from geosr.core.catalog import WEIGHTS_DIR, find_model
@@ -42,13 +43,16 @@ class Row:
     covered: tuple[float, ...]
 
 
-def rows_of(head: ModelFacts, data: Path, degradation: str) -> Iterator[Row]:
-    """Yield the coverages of all images for a head."""
+def rows_of(head: ModelFacts, data: Path, degradation: str | None) -> Iterator[Row]:
+    """Yield the coverages of all images for a head, degraded as in its calibration if not told."""
     model = find_model(head.of)
+    degradation = degradation or head.scores["calibration"]["degradation"]
     protocol = Protocol((model.name,), degradation=degradation)
     with probing(model.name, model.upscale_factor, None) as prober:
         for kind in ("rgb", "ms"):
             for entry in folder_entries(data / kind, protocol):
+                if band_order(model, data / kind / entry.name) is None:
+                    continue  # it has other bands than the model sees
                 sample = entry.load(model.upscale_factor)
                 if kind == "rgb":
                     photo = replace(sample, truth=sample.truth[:3], low=sample.low[:3])
@@ -79,7 +83,8 @@ def means(rows: list[Row], head: str) -> dict[str, list[float]]:
     found = {}
     for name, belongs in groups.items():
         shares = [row.covered for row in rows if row.head == head and belongs(row)]
-        found[name] = [float(value) for value in np.mean(shares, axis=0)]
+        if shares:
+            found[name] = [float(value) for value in np.mean(shares, axis=0)]
     return found
 
 
@@ -127,7 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder with rgb/ and ms/")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
-    parser.add_argument("--degradation", default="area")
+    parser.add_argument("--degradation", help="default: that of each head's calibration")
     parser.add_argument("--write-cards", action="store_true")
     args = parser.parse_args()
     warnings.simplefilter("ignore", NotGeoreferencedWarning)

@@ -33,10 +33,13 @@ SHARE = 0.995
 Floats = NDArray[np.floating]
 
 
-def contrasts(source: RasterFacts, indexes: tuple[int, ...]) -> tuple[float, ...]:
+def contrasts(
+    source: RasterFacts, indexes: tuple[int, ...], *, together: bool = False
+) -> tuple[float, ...]:
     """Return the contrast of each band, from a sample of the whole raster.
 
-    An alpha band's is 1.
+    An alpha band's is 1. Bands that a network sees ``together`` have that of the strongest: it
+    follows one scale of all.
 
     Raises
     ------
@@ -55,10 +58,15 @@ def contrasts(source: RasterFacts, indexes: tuple[int, ...]) -> tuple[float, ...
             detail = np.abs(high_pass(np.asarray(mirror(x, rim, rim), kind)))
             for kept, band, good in zip(found, detail, valid, strict=True):
                 kept.append(band[good & np.isfinite(band)])
-    return tuple(
+    each = [
         1.0 if index == source.alpha else contrast_of(np.concatenate(kept))
         for index, kept in zip(indexes, found, strict=True)
-    )
+    ]
+    colours = [index != source.alpha for index in indexes]
+    if together and any(colours):
+        strongest = max(size for size, colour in zip(each, colours, strict=True) if colour)
+        each = [strongest if colour else 1.0 for colour in colours]
+    return tuple(each)
 
 
 def contrast_of(detail: Floats) -> float:

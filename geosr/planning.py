@@ -91,7 +91,8 @@ def plan_run(
     order = () if options.indexes else band_order(model, source)
     work = replace(work, threads=machinery.threads, order=order)
     if machinery.precision == "int8":
-        work = replace(work, contrasts=contrasts(source, indexes))
+        found = contrasts(source, indexes, together=model.bands > 1)
+        work = replace(work, contrasts=found)
     alpha = _alpha(source, indexes)
     if foreign:
         blocks = _foreign_blocks(foreign, grid, output, options.tile_size, alpha)

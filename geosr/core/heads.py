@@ -70,7 +70,7 @@ def _checked(head: ModelFacts, model: ModelFacts, name: str) -> ModelFacts:
 def _none(model: ModelFacts, known: Iterable[ModelFacts]) -> OptionError:
     named = ", ".join(sorted(head.of for head in known))
     hints = [f"These have one: {named}."] if named else []
-    if "keras" in model.files and model.bands == 1:
+    if "keras" in model.files:
         own = f"{model.folder}/{model.name}.json" if model.folder else model.name
         hints.append(
             f'`geosr train` makes one by a recipe with of = "{own}", such as '

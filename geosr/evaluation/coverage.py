@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
@@ -69,7 +69,9 @@ class Prober:
 
     def bands(self, name: str, sample: Sample) -> SceneRatios:
         """Return the ratios of all bands of a sample."""
-        ratios = self._ratios(sample.low, sample.low_valid, sample.truth, sample.valid)
+        ratios = self._ratios(
+            sample.low, sample.low_valid, sample.truth, sample.valid, names=sample.names
+        )
         numbered = {str(number): values for number, values in enumerate(ratios, 1)}
         return SceneRatios(name, numbered)
 
@@ -80,10 +82,16 @@ class Prober:
         return SceneRatios(name, {"luma": ratios[0]})
 
     def _ratios(
-        self, low: Array, low_valid: Valid | None, truth: Array, valid: Valid | None
+        self,
+        low: Array,
+        low_valid: Valid | None,
+        truth: Array,
+        valid: Valid | None,
+        *,
+        names: Sequence[str | None] = (),
     ) -> list[Floats]:
         source, target = self._folder / "low.tif", self._folder / "high.tif"
-        write_scratch(source, low, low_valid)
+        write_scratch(source, low, low_valid, names=names)
         plan = self._around.plan(str(source), self._options)
         run_both(plan, str(target), self._around, self._options)
         picture, _ = read_scratch(target)
@@ -132,10 +140,11 @@ def validation_entries(
     """
     found: dict[str, list[Entry]] = {}
     for source in sources:
+        seen = replace(protocol, indexes=tuple(source.bands) or protocol.indexes)
         for path in sorted(data_dir.glob(source.glob)) if source.glob else ():
             if any(fnmatch(path.name, pattern) for pattern in source.validation):
                 found[path.name] = [
-                    Entry(f"{path.name} /{n}", partial(_reduced, path, n, protocol))
+                    Entry(f"{path.name} /{n}", partial(_reduced, path, n, seen))
                     for n in source.reduce
                 ]
     if not found:

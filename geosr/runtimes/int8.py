@@ -32,7 +32,7 @@ def write_int8(
     Parameters
     ----------
     samples
-        Inputs ``(1, 1, height, width)`` that tell the ranges of activations.
+        Inputs ``(1, bands, height, width)`` that tell the ranges of activations.
     path
         An .xml; the weights go into a .bin beside it.
 

@@ -27,7 +27,7 @@ class HeadRecipe:
     of
         The finished network.
     recipe
-        How the head is trained; its architecture is that of the finished network.
+        How the head is trained; its architecture and bands are those of the finished network.
     likelihood
         What errors are distributed like: ``gaussian``, or ``laplace``, which bears with few
         errors that are far larger than the others.
@@ -78,11 +78,11 @@ def head_recipe(table: Mapping[str, Any], where: str = "The recipe") -> HeadReci
     """
     plain = dict(table)
     of = find_model(str(plain.pop("of", "")))
-    if of.is_kernel or of.base is None or of.bands != 1 or "keras" not in of.files:
+    named = of.bands in (1, len(of.band_names))
+    if of.is_kernel or of.base is None or not named or "keras" not in of.files:
         raise OptionError(
             f"{where} asks for a head of {of.name}, which can have none.",
-            hint="Name a network that sees each band by itself and has .keras weights, such as "
-            "geosr-lite-x2.",
+            hint="Name a network of geosr's own with .keras weights, such as geosr-lite-x2.",
         )
     likelihood = plain.pop("likelihood", "laplace")
     check_names((likelihood,), LIKELIHOODS, f"{where} has an unknown likelihood")
@@ -94,6 +94,7 @@ def head_recipe(table: Mapping[str, Any], where: str = "The recipe") -> HeadReci
             )
     # A recipe needs an architecture; it is the finished network that has one.
     plain |= {"architecture": "geosr-lite", "upscale_factor": of.upscale_factor}
+    plain |= {"bands": list(of.band_names)} if of.bands > 1 else {}
     return HeadRecipe(of, Recipe.from_dict(plain, where), likelihood)
 
 

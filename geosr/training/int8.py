@@ -1,7 +1,8 @@
 """int8 weights of a finished network: calibrated on what its recipe trains on.
 
 The trained part alone is quantised. What enters it is divided by the contrast of the plane that
-it was drawn from, as a run does with the contrast of a raster's band: see `geosr.contrast`.
+it was drawn from, as a run does with the contrast of a raster's band: see `geosr.contrast`. Bands
+that the network sees together have one contrast.
 """
 
 from __future__ import annotations
@@ -67,9 +68,7 @@ def export_int8(facts: ModelFacts, data_dir: str | Path, out_dir: str | Path) ->
     side = (recipe.patch_of(s) + 2 * facts.radius) * s
     pool = load_pools(recipe, data_dir, side=side)[0].of_side(side)
     drawn = _scaled_patches(pool, recipe, facts, PLANES + CHECKED)
-    samples = [
-        high_pass(low[None])[None] for low, _ in (next(drawn) for _ in range(PLANES * PATCHES))
-    ]
+    samples = [high_pass(low)[None] for low, _ in (next(drawn) for _ in range(PLANES * PATCHES))]
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         _copy_floats(facts, out_dir)
@@ -94,12 +93,6 @@ def export_int8(facts: ModelFacts, data_dir: str | Path, out_dir: str | Path) ->
 
 
 def _recipe_of(facts: ModelFacts) -> Recipe:
-    if facts.bands > 1:
-        raise ModelFileError(
-            f"{facts.name} sees {facts.bands} bands together and cannot be made int8: each band "
-            "would get a scale of its own, and the network follows one of all.",
-            hint="Use --precision bfloat16, or a network of one band, such as geosr-lite-x2.",
-        )
     recipe = facts.training.get("recipe")
     if facts.steps or facts.is_kernel or "onnx" not in facts.files or not recipe:
         raise ModelFileError(
@@ -113,15 +106,19 @@ def _recipe_of(facts: ModelFacts) -> Recipe:
 def _scaled_patches(
     pool: Pool, recipe: Recipe, facts: ModelFacts, count: int
 ) -> Iterator[tuple[Float32, float]]:
-    """Yield low patches ``(h, w)`` over their plane's contrast, `PATCHES` of each of ``count``."""
+    """Yield patches ``(bands, h, w)`` over their plane's contrast, `PATCHES` of each of ``count``.
+
+    With each comes that contrast.
+    """
     rng = np.random.default_rng(recipe.seed)
     for step in range(count):
         one = Pool((pool.draw(rng),), np.ones(1))
         low, _ = draw_batch(
             one, recipe, halo=facts.radius, step=step, upscale_factor=facts.upscale_factor
         )
-        scale = contrast_of(high_pass(low[..., 0]))
-        for patch in low[:PATCHES, ..., 0]:
+        images = np.moveaxis(low, -1, 1)
+        scale = max(contrast_of(high_pass(band)) for band in images.swapaxes(0, 1))
+        for patch in images[:PATCHES]:
             yield patch / np.float32(scale), scale
 
 
@@ -133,8 +130,7 @@ def _largest_difference(
         for precision in ("float32", "int8")
     )
     worst = max(
-        scale * float(np.abs(exact.predict(low[None]) - quick.predict(low[None])).max())
-        for low, scale in drawn
+        scale * float(np.abs(exact.predict(low) - quick.predict(low)).max()) for low, scale in drawn
     )
     return round(10_000 * worst + 0.5)
 

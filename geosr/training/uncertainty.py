@@ -1,7 +1,8 @@
 """A head for a finished network: trained to tell how far that network's picture is off.
 
 Truth minus picture is taken as noise whose deviation the head gives for each pixel [1]_; the
-network itself stays as it is.
+network itself stays as it is. A head sees each band by itself, even where the network sees several
+together.
 
 References
 ----------
@@ -25,12 +26,13 @@ from geosr.core.errors import OptionError
 from geosr.core.events import EventSink, log_event, no_events, phase_event, progress_event
 from geosr.core.facts import ModelFacts
 from geosr.models.contract import PAD, declared_radius, valid_part
-from geosr.models.layers import Crop, MirrorPad
+from geosr.models.layers import BandsApart, BandsTogether, Crop, MirrorPad
 from geosr.models.sigma import build_sigma
 from geosr.predictors import verified_file
 from geosr.training.head_recipe import HeadRecipe
 from geosr.training.history import Row, write_history
 from geosr.training.patches import Pair, draw_batch, load_pools, validation_pairs
+from geosr.training.planes import Plane
 from geosr.training.publish import publish_files
 from geosr.training.run import Run, compile_step
 from geosr.training.steps import PixelStep
@@ -46,7 +48,8 @@ would make the likelihood infinite.
 class LikelihoodStep(PixelStep):
     """A step that makes the errors likely under the deviations that the head tells.
 
-    The network's outputs have two bands: the picture, which is no longer trained, and sigma.
+    The first half of the outputs' bands is the picture, which is no longer trained; the second
+    is sigma.
     """
 
     def __init__(self, network: keras.Model, likelihood: str) -> None:
@@ -62,9 +65,10 @@ class LikelihoodStep(PixelStep):
         training: bool = True,
     ) -> Any:
         """Return the mean negative logarithm of the likelihood, without its constant."""
-        super().compute_loss(x, y, y_pred[..., :1], sample_weight, training)  # notes the error
-        error = ops.stop_gradient(y - y_pred[..., :1])
-        return ops.mean(surprise(error, y_pred[..., 1:], self._likelihood))
+        picture, sigma = ops.split(y_pred, 2, axis=-1)
+        super().compute_loss(x, y, picture, sample_weight, training)  # notes the error
+        error = ops.stop_gradient(y - picture)
+        return ops.mean(surprise(error, sigma, self._likelihood))
 
 
 def surprise(error: Any, sigma: Any, likelihood: str) -> Any:
@@ -106,9 +110,10 @@ class HeadRun(Run):
         (factor, joint), ratios, surprises = next(iter(self.models.items())), [], []
         with self.averaged():
             for pair in pairs[factor]:
-                found = np.asarray(joint.predict_on_batch(pair.low[None, :, :, None]))[0]
-                error = (pair.high - found[..., 0]).astype(np.float32)
-                sigma = found[..., 1]
+                low, high = _bands_last(pair.low), _bands_last(pair.high)
+                found = np.asarray(joint.predict_on_batch(low[None]))[0]
+                picture, sigma = np.split(found, 2, axis=-1)
+                error = (high - picture).astype(np.float32)
                 ratios.append(np.abs(error) / (sigma + LEAST))
                 told = surprise(error, sigma, self._likelihood)
                 surprises.append(float(np.mean(ops.convert_to_numpy(told))))
@@ -126,17 +131,32 @@ class HeadRun(Run):
         return row
 
 
+def _bands_last(image: Plane) -> Plane:
+    """Return ``(h, w)`` or ``(bands, h, w)`` as ``(h, w, bands)``."""
+    return np.moveaxis(image.reshape(-1, *image.shape[-2:]), 0, -1)
+
+
 def side_by_side(finished: keras.Model, head: keras.Model) -> keras.Model:
-    """Return a model of two bands: the picture, and sigma. Only the head is trained."""
+    """Return a model of twice the bands: the picture's, then sigma's. Only the head is trained."""
     finished.trainable = False
+    bands = finished.input_shape[-1]
     radius = max(declared_radius(finished), declared_radius(head))
-    inputs = keras.Input((None, None, 1), name="low_resolution")
+    inputs = keras.Input((None, None, bands), name="low_resolution")
     x = MirrorPad(radius, name=PAD)(inputs)
-    parts = [
-        valid_part(model)(Crop(radius - declared_radius(model), name=f"{name}_crop")(x))
-        for name, model in (("picture", finished), ("sigma", head))
-    ]
-    return keras.Model(inputs, layers.Concatenate(name="both")(parts), name=f"{head.name}_joint")
+    picture, sigma = (
+        valid_part(model)(each)
+        for model, each in (
+            (finished, _cropped(x, finished, radius, "picture")),
+            (head, BandsApart(bands, name="apart")(_cropped(x, head, radius, "sigma"))),
+        )
+    )
+    sigma = BandsTogether(bands, name="together")(sigma)
+    both = layers.Concatenate(name="both")([picture, sigma])
+    return keras.Model(inputs, both, name=f"{head.name}_joint")
+
+
+def _cropped(x: Any, model: keras.Model, radius: int, name: str) -> Any:
+    return Crop(radius - declared_radius(model), name=f"{name}_crop")(x)
 
 
 def train_head(
