@@ -117,9 +117,11 @@ class TestRuns:
     def test_near_the_float_network_and_no_tile_shows(self, facts):
         exact = load_predictor(facts, replace(CPU, precision="float32"))
         quick = load_predictor(facts, CPU)
-        x = picture((120, 131)) / 256
+        x = picture((120, 131), bands=facts.bands) / 256
         a, b = exact.predict(x), quick.predict(x)
-        assert 0 < np.sqrt(np.mean((a - b) ** 2)) < 0.1 * x.std()
+        # One that invents detail puts twice as much of it into noise, and is off by as much more.
+        share = 0.2 if "vivid" in facts.name else 0.1
+        assert 0 < np.sqrt(np.mean((a - b) ** 2)) < share * x.std()
         for h, w in ((20, 50), (1, 1), (70, 13)):
             height, width = h + 2 * facts.radius, w + 2 * facts.radius
             part = quick.predict(x[:, 5 : 5 + height, 9 : 9 + width])
@@ -142,6 +144,20 @@ class TestRuns:
     def test_never_by_auto(self):
         machinery = settle(find_model("geosr-lite-x2"), UpscaleOptions(), processors=1)
         assert machinery.precision != "int8"
+
+
+def test_bands_seen_together_have_one_contrast(tmp_path):
+    x = picture((60, 60), bands=3)
+    x[1] *= 8
+    facts = read_facts(write(tmp_path / "a.tif", x))
+    apart = contrasts(facts, (1, 2, 3))
+    assert apart[1] == 8 * apart[0]
+    assert contrasts(facts, (1, 2, 3), together=True) == (apart[1],) * 3
+    alpha = write(tmp_path / "b.tif", np.concatenate([x, x[:1] * 1000]))
+    with rasterio.open(alpha, "r+") as dst:
+        dst.colorinterp = (*dst.colorinterp[:3], rasterio.enums.ColorInterp.alpha)
+    with_alpha = contrasts(read_facts(alpha), (1, 2, 3, 4), together=True)
+    assert with_alpha == (*(apart[1],) * 3, 1.0)
 
 
 def test_contrasts_follow_units_and_pass_over_holes(tmp_path):

@@ -30,7 +30,6 @@ from geosr.models.layers import BandsApart, BandsTogether  # noqa: E402
 from geosr.models.radius import checked_radius, graph_radius  # noqa: E402
 from geosr.predictors import Machinery, load_predictor  # noqa: E402
 from geosr.radiometry import keep_means  # noqa: E402
-from geosr.training.adapt import adapt  # noqa: E402
 from geosr.training.int8 import export_int8  # noqa: E402
 from geosr.training.publish import publish_files  # noqa: E402
 from geosr.training.tflite import write_tflite  # noqa: E402
@@ -376,23 +375,123 @@ def test_a_composed_one_keeps_its_means_and_takes_gaps(card, monkeypatch):
     np.testing.assert_array_equal(holed[:, :, -5:], whole[:, :, -5:])  # far from the gap
 
 
-def test_what_does_not_go_is_refused_with_a_sentence(tmp_path, card):
+def test_what_a_network_lacks_is_told(tmp_path, card):
     facts = read_card(card)
     source = write(tmp_path / "in.tif", noise(3))
-    with pytest.raises(ModelFileError, match="sees 3 bands together and cannot be made int8"):
-        export_int8(facts, tmp_path, tmp_path / "int8")
     with pytest.raises(OptionError, match="has no int8 weights"):
         plan_file(source, model=card, precision="int8")
-    with pytest.raises(OptionError, match="cannot be adapted"):
-        adapt(source, facts, tmp_path / "adapted.json")
     with pytest.raises(OptionError, match="no uncertainty head") as caught:
         find_head(facts)
-    assert "geosr train" not in caught.value.hint
+    assert f'of = "{card}"' in caught.value.hint
+
+
+# A head, and int8
+
+
+RECIPE = {
+    "name": "mine-x2",
+    "architecture": "geosr-lite",
+    "upscale_factor": 2,
+    "bands": list(NAMES),
+    "patch": 8,
+    "sources": [{"glob": "*.tif", "validation": ["1.tif"]}],
+}
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A folder of two images of the three bands."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number in range(2):
+        write(folder / f"{number}.tif", noise(3, 140, 150, seed=number))
+    return folder
+
+
+def test_beside_a_network_a_head_sees_each_band_by_itself():
+    from geosr.models.sigma import build_sigma
+    from geosr.training.uncertainty import side_by_side
+
+    finished_one, head = finished(lively(2, 3), "geosr-lite"), build_sigma(upscale_factor=2)
+    both = side_by_side(finished_one, head)
+    x = np.moveaxis(noise(3) / 1000, 0, -1)[None]
+    found = through(both, x)
+    np.testing.assert_allclose(found[..., :3], through(finished_one, x), atol=1e-4)
+    for band in range(3):
+        alone = through(head, x[..., band : band + 1])
+        np.testing.assert_allclose(found[..., 3 + band], alone[..., 0], atol=1e-5)
+    assert both.trainable_variables
+    assert {v.path for v in both.trainable_variables} == {v.path for v in head.trainable_variables}
+
+
+def test_a_head_is_trained_calibrated_and_used(tmp_path, card, data):
     recipe = tmp_path / "head.toml"
-    recipe.write_text(f'name = "h"\nof = "{card}"\n[[sources]]\nglob = "*.tif"\n')
-    done = run("train", recipe, "--data", tmp_path, "--out", tmp_path / "h")
-    assert done.exit_code == 2
-    assert "a head of mine-x2, which can have none" in done.stderr
+    recipe.write_text(
+        f'name = "mine-x2-sigma"\nof = "{card}"\nsteps = 2\nbatch_size = 2\npatch = 8\n'
+        'degradation = "mtf"\n[[sources]]\nglob = "*.tif"\nvalidation = ["1.tif"]\n'
+        "bands = [3, 1, 2]\n"
+    )
+    done = run("train", recipe, "--data", data, "--out", tmp_path / "head")
+    assert done.exit_code == 0, done.output
+    head = tmp_path / "head" / "mine-x2-sigma.json"
+    done = run("calibrate", card, "--head", head, "--data", data, "--write")
+    assert done.exit_code == 0, done.output
+    known = read_card(str(head)).multipliers
+    assert all(value > 0 for value in known.values())
+
+    values = noise(3, seed=5)
+    sigmas = []
+    for order in ((0, 1, 2), (2, 0, 1)):
+        names = tuple(NAMES[place] for place in order)
+        source = write(tmp_path / "in.tif", values[list(order)], names=names)
+        geosr.upscale_file(
+            source,
+            tmp_path / "out.tif",
+            model=card,
+            uncertainty=tmp_path / "sigma.tif",
+            uncertainty_model=str(head),
+            overwrite=True,
+        )
+        with rasterio.open(tmp_path / "sigma.tif") as src:
+            assert src.descriptions == names
+            sigmas.append(src.read())
+    np.testing.assert_array_equal(sigmas[1], sigmas[0][[2, 0, 1]])  # in the raster's own order
+    assert (sigmas[0] > 0).any()
+
+
+def test_a_recipe_holds_back_the_bands_that_its_source_names(data):
+    from geosr.evaluation.coverage import validation_entries
+    from geosr.evaluation.protocol import Protocol
+    from geosr.training.recipe import Source
+
+    source = Source(glob="*.tif", bands=(3, 1, 2), validation=("1.tif",))
+    found = validation_entries((source,), data, Protocol(("x",)))
+    (entry,) = found["1.tif"]
+    image = noise(3, 140, 150, seed=1)
+    np.testing.assert_array_equal(entry.load(2).truth, image[[2, 0, 1]])
+
+
+def test_int8_has_one_step_for_all_bands(tmp_path, card, data):
+    pytest.importorskip("nncf", reason="needs geosr[quantise]")
+    facts = replace(read_card(card), training={"recipe": RECIPE})
+    quantised = str(export_int8(facts, data, tmp_path / "int8"))
+    values = noise(3).astype("float32")
+    values[1] /= 64
+
+    def upscaled(image, **options):
+        source = write(tmp_path / "in.tif", image)
+        options = {"precision": "int8", "overwrite": True, **options}
+        geosr.upscale_file(source, tmp_path / "out.tif", model=quantised, **options)
+        with rasterio.open(tmp_path / "out.tif") as src:
+            return src.read()
+
+    plain = upscaled(values)
+    exact = upscaled(values, precision="float32")
+    spread = (exact - values.repeat(2, 1).repeat(2, 2)).std()  # of the detail that is added
+    assert 0 < np.sqrt(np.mean((plain - exact) ** 2)) < 0.2 * spread
+    for options in ({"tile_size": 27}, {"tile_size": 41, "threads": 1}):
+        np.testing.assert_array_equal(upscaled(values, **options), plain)
+    np.testing.assert_array_equal(upscaled(values / 512), plain / 512)  # units never matter
 
 
 def test_the_whole_network_becomes_tflite(tmp_path, card):
