@@ -133,9 +133,9 @@ def test_train_then_use(run, training, tmp_path):
 
 def test_adapt(run, feedback, training, tmp_path):
     card = tmp_path / "mine.json"
-    found = run("adapt", INPUT=str(SAMPLE), STEPS=2, MEMORY=32, OUTPUT=str(card))
+    found = run("adapt", INPUT=str(SAMPLE), STEPS=2, MEMORY=32, BANDS=[2], OUTPUT=str(card))
     assert found["OUTPUT"] == str(card)
-    assert card.exists()
+    assert json.loads(card.read_text(encoding="utf-8"))["training"]["bands"] == [2]
     assert found["PSNR_BEFORE"] > found["PSNR_BICUBIC"]
     assert isinstance(found["HELPS"], bool)
     assert found["GAIN_LOW"] <= found["GAIN"] <= found["GAIN_HIGH"]

@@ -15,7 +15,7 @@ from qgis.core import (
 )
 
 from . import parameters as make
-from .arguments import option
+from .arguments import bands, option
 from .base import GeosrAlgorithm, Values, for_option, given, needs_tensorflow
 from .compare import seed_parameter
 
@@ -82,6 +82,7 @@ class AdaptModel(GeosrAlgorithm):
                 arguments += option(name, self.parameterAsInt(parameters, key, context))
         for key, name in (("LEARNING_RATE", "learning-rate"), ("PULL", "pull")):
             arguments += option(name, self.parameterAsDouble(parameters, key, context))
+        arguments += bands(self.parameterAsInts(parameters, "BANDS", context))
         if self.parameterAsBool(parameters, "FORCE", context):
             arguments.append("--force")
         report = self.run_geosr(arguments, feedback)
@@ -114,6 +115,9 @@ class AdaptModel(GeosrAlgorithm):
             for_option(make.model_parameter(networks_only=True), "--model"),
             make.model_file_parameter(own),
             for_option(make.factor_parameter(self.tr("Not set: 2.")), "--factor"),
+            for_option(
+                make.bands_parameter("INPUT", self.tr("Bands to adapt to. None: all.")), "--bidx"
+            ),
             for_option(
                 make.helped(
                     make.number("STEPS", self.tr("Steps"), default=300, minimum=1),

@@ -50,6 +50,11 @@
     </message>
     <message>
         <location filename="../algorithms/adapt.py"/>
+        <source>Bands to adapt to. None: all.</source>
+        <translation>Kanäle, an die angepasst wird. Keine Angabe: alle.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/adapt.py"/>
         <source>Cards</source>
         <translation>Karten</translation>
     </message>
