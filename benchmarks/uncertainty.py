@@ -55,7 +55,8 @@ def rows_of(head: ModelFacts, data: Path, degradation: str | None) -> Iterator[R
                     continue  # it has other bands than the model sees
                 sample = entry.load(model.upscale_factor)
                 if kind == "rgb":
-                    photo = replace(sample, truth=sample.truth[:3], low=sample.low[:3])
+                    images = {"truth": sample.truth[:3], "low": sample.low[:3]}
+                    photo = replace(sample, **images, names=sample.names[:3])
                     yield from _rows(head, kind, prober.bands(entry.name, photo))
                     yield from _rows(head, kind, prober.luma(entry.name, photo))
                 else:

@@ -236,7 +236,7 @@ def _bands(
     order = band_order(facts, source)
     told = taken_bands(facts, source, order)
     if told:
-        on_event(log_event("info", told))
+        on_event(log_event("warning", told))
     return tuple(chosen[place] for place in order) or chosen
 
 
