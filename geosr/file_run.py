@@ -261,4 +261,5 @@ def _stats(plan: FilePlan, tallies: tuple[Tally, Tally], seconds: float) -> dict
         "pixel_size_before": list(plan.source.grid.pixel_size) if placed else None,
         "pixel_size": list(plan.output.grid.pixel_size) if placed else None,
         "notes": list(plan.notes),
+        **({"multipliers": plan.model.multipliers} if plan.model.kind == "sigma" else {}),
     }

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from geosr.core.facts import ModelFacts
+from geosr.core.heads import made_by
 from geosr.core.version import __version__
 from geosr.file_plan import FilePlan
 from geosr.io.facts import cache_bytes
@@ -75,13 +76,19 @@ def tags_of(plan: FilePlan, version: str) -> Mapping[str, str]:
 
 def sigma_tags(head: ModelFacts) -> dict[str, str]:
     """Return what the tags say of values that tell how sure a picture is."""
-    said = " ".join(f"{level}:{value:.4g}" for level, value in sorted(head.multipliers.items()))
+    said = {
+        f"GEOSR_SIGMA_MULTIPLIERS_{degradation.upper()}": " ".join(
+            f"{level}:{value:.4g}" for level, value in sorted(found.items())
+        )
+        for degradation, found in head.multipliers.items()
+    }
     return {
         "GEOSR_UNCERTAINTY_OF": head.of,
         "GEOSR_UNCERTAINTY": "sigma: standard deviation of the picture's error, in its units",
-        "GEOSR_SIGMA_MULTIPLIERS": said,
+        **said,
         "GEOSR_SIGMA_INTERVAL": "picture +- multiplier * sigma holds the truth in about that "
-        "share of a new scene's pixels, as a mean over scenes"
+        "share of a new scene's pixels, as a mean over scenes; "
+        + "; ".join(f"{name.upper()}: {made_by(name)}" for name in head.multipliers)
         if said
         else "",
     }

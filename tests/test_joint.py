@@ -419,7 +419,7 @@ def test_beside_a_network_a_head_sees_each_band_by_itself():
     np.testing.assert_allclose(found[..., :3], through(finished_one, x), atol=1e-4)
     for band in range(3):
         alone = through(head, x[..., band : band + 1])
-        np.testing.assert_allclose(found[..., 3 + band], alone[..., 0], atol=1e-5)
+        np.testing.assert_allclose(found[..., 3 + band], alone[..., 0], rtol=1e-3, atol=1e-4)
     assert both.trainable_variables
     assert {v.path for v in both.trainable_variables} == {v.path for v in head.trainable_variables}
 
@@ -436,7 +436,7 @@ def test_a_head_is_trained_calibrated_and_used(tmp_path, card, data):
     head = tmp_path / "head" / "mine-x2-sigma.json"
     done = run("calibrate", card, "--head", head, "--data", data, "--write")
     assert done.exit_code == 0, done.output
-    known = read_card(str(head)).multipliers
+    known = read_card(str(head)).multipliers["area"]
     assert all(value > 0 for value in known.values())
 
     values = noise(3, seed=5)

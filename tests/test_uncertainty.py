@@ -45,7 +45,7 @@ def head(tmp_path_factory) -> Path:
         consistency="none",
         kind="sigma",
         of=MODEL,
-        multipliers={"0.80": 1.25, "0.90": 1.75, "0.95": 2.5},
+        multipliers={"area": {"0.80": 1.25, "0.90": 1.75, "0.95": 2.5}},
         tensors={"detail_in": "detail_in", "detail_out": "detail_out"},
         training={"of_sha256": dict(find_model(MODEL).sha256)},
     )
@@ -122,7 +122,8 @@ def test_holes_tags_and_metadata(head):
     assert (sigma[~holes] > 0).all()
     assert tags["GEOSR_MODEL"] == "random-sigma"
     assert tags["GEOSR_UNCERTAINTY_OF"] == MODEL
-    assert tags["GEOSR_SIGMA_MULTIPLIERS"] == "0.80:1.25 0.90:1.75 0.95:2.5"
+    assert tags["GEOSR_SIGMA_MULTIPLIERS_AREA"] == "0.80:1.25 0.90:1.75 0.95:2.5"
+    assert "AREA: if the raster's pixels are the means" in tags["GEOSR_SIGMA_INTERVAL"]
     assert report.stats["model"] == MODEL
     assert report.uncertainty.stats["model"] == "random-sigma"
     assert report.uncertainty.output == "sigma.tif"
@@ -290,11 +291,16 @@ def test_heads_are_no_models():
             path = WEIGHTS_DIR / name
             assert hashlib.sha256(path.read_bytes()).hexdigest() == facts.sha256[kind]
             assert path.stat().st_size < 200_000
-        assert set(facts.multipliers) == {"0.80", "0.90", "0.95"}
-        assert sorted(facts.multipliers.values()) == [
-            facts.multipliers[level] for level in sorted(facts.multipliers)
-        ]
-        assert facts.scores["calibration"]["measured"].keys() == facts.multipliers.keys()
+        assert "mtf" in facts.multipliers
+        assert facts.scores["calibration"].keys() == facts.multipliers.keys()
+        for degradation, found in facts.multipliers.items():
+            assert list(found) == ["0.80", "0.90", "0.95"]
+            assert sorted(found.values()) == list(found.values())
+            measured = facts.scores["calibration"][degradation]["measured"]
+            assert measured.keys() == found.keys()
+        if len(facts.multipliers) == 2:  # blur that the head knows nothing of makes more error
+            area, mtf = (facts.multipliers[name]["0.80"] for name in ("area", "mtf"))
+            assert mtf > area
 
 
 def test_a_head_beside_the_models_card_is_found(head, tmp_path):
@@ -324,16 +330,33 @@ def test_calibration_on_own_chips(head, tmp_path):
     told = run(*command, "--out", "mine/sigma.json")
     assert told.exit_code == 0, told.output
     mine = find_head(find_model(MODEL), "mine/sigma.json")
-    found = [mine.multipliers[level] for level in ("0.80", "0.90", "0.95")]
+    assert mine.multipliers.keys() == {"area"}  # a card of one's own has nothing of others'
+    found = [mine.multipliers["area"][level] for level in ("0.80", "0.90", "0.95")]
     assert found == sorted(found)
-    measured = mine.scores["calibration"]["measured"]
+    measured = mine.scores["calibration"]["area"]["measured"]
     # Chips of one kind at three contrasts: sigma scales, so the others' multipliers hold.
     for level in ("0.80", "0.90", "0.95"):
         assert measured[level]["mean"] == pytest.approx(float(level), abs=0.03)
     make_raster("in.tif", bands=1)
     upscaled("mine/sigma.json")
     with rasterio.open("sigma.tif") as src:
-        assert f"0.95:{found[2]:.4g}" in src.tags()["GEOSR_SIGMA_MULTIPLIERS"]
+        assert f"0.95:{found[2]:.4g}" in src.tags()["GEOSR_SIGMA_MULTIPLIERS_AREA"]
+    again = run("calibrate", MODEL, "--head", "mine/sigma.json", "--data", chips, "--write",
+                "--degradation", "mtf")  # fmt: skip
+    assert again.exit_code == 0, again.output
+    both = find_head(find_model(MODEL), "mine/sigma.json")
+    assert both.multipliers["area"] == mine.multipliers["area"]
+    assert both.multipliers["mtf"]["0.80"] > both.multipliers["area"]["0.80"]
+    assert both.scores["calibration"].keys() == {"area", "mtf"}
+    told = run("upscale", "in.tif", "out.tif", "-m", MODEL, "--uncertainty", "sigma.tif",
+               "--uncertainty-model", "mine/sigma.json", "--overwrite")  # fmt: skip
+    assert f"80% +- {both.multipliers['mtf']['0.80']:.3g}" in told.output
+    assert "(mtf: if the sensor blurred them as well)" in told.output
+    with rasterio.open("sigma.tif") as src:
+        assert (
+            f"0.95:{both.multipliers['mtf']['0.95']:.4g}"
+            in (src.tags()["GEOSR_SIGMA_MULTIPLIERS_MTF"])
+        )
     few = run(*command, "--guarantee")
     assert "inf" in few.output  # three scenes guarantee nothing
     assert "Nothing was written" in few.output

@@ -48,7 +48,11 @@ if TYPE_CHECKING:
     "on average at least as stated; takes 20 scenes for 0.95.",
 )
 @click.option("--out", metavar="CARD", help="Card to write, .json, beside the head's weights.")
-@click.option("--write", is_flag=True, help="Write into the head's own card.")
+@click.option(
+    "--write",
+    is_flag=True,
+    help="Write into the head's own card; what it knows of other degradations stays.",
+)
 @options.run_options
 def calibrate(
     model: str,
@@ -110,7 +114,7 @@ def calibrate(
         if write:
             card = _own_card(found_head, head)
         if card is not None:
-            write_calibrated(found_head, found, card)
+            write_calibrated(found_head, found, card, own=write)
         stats = {"multipliers": found.multipliers, **found.to_dict()}
         session.emit({"event": "result", "output": str(card or ""), "stats": stats})
         if session.tells_people:

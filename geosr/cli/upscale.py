@@ -13,6 +13,7 @@ from geosr.cli.session import EventCommand, Session, command_session
 from geosr.cli.stopping import StopSteps
 from geosr.core.errors import OptionError
 from geosr.core.events import Event, EventSink, result_event
+from geosr.core.heads import made_by
 from geosr.core.options import UpscaleKeywords
 from geosr.io.claim import journal_of, remove_own
 
@@ -191,6 +192,10 @@ def _show_report(session: Session, report: UpscaleReport) -> None:
             click.echo("\n".join(("", "How sure it is:", *report_lines(second))))
 
 
+def _widths(multipliers: dict[str, float]) -> list[str]:
+    return [f"{float(level):.0%} +- {value:.3g}" for level, value in sorted(multipliers.items())]
+
+
 def report_lines(report: UpscaleReport) -> tuple[str, ...]:
     """Return what a run made, in lines for people. Its notes were shown as warnings."""
     stats, (height, width) = report.stats, report.grid.shape
@@ -217,4 +222,8 @@ def report_lines(report: UpscaleReport) -> tuple[str, ...]:
         rows.append(("Fidelity", error))
     if stats["unresolved"]:
         rows.append(("", f"{stats['unresolved']} blocks could not be kept exact"))
+    rows += [
+        ("Intervals", f"{', '.join(_widths(found))} ({degradation}: {made_by(degradation)})")
+        for degradation, found in stats.get("multipliers", {}).items()
+    ]
     return tuple(f"{name:<11}{value}" for name, value in rows)

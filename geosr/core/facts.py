@@ -61,8 +61,8 @@ class ModelFacts:
     kind
         ``picture``, or ``sigma``: a head that tells how far another network's picture may be off.
     of, multipliers
-        Of a head: the network's name; by nominal coverage, what times sigma is the half-width of
-        an interval. See `geosr.core.heads`.
+        Of a head: the network's name; by the degradation that it was calibrated on and the nominal
+        coverage, what times sigma is the half-width of an interval. See `geosr.core.heads`.
     licence, sources, training, scores
         For the reader of the card.
     """
@@ -87,7 +87,7 @@ class ModelFacts:
     steps: Tuple[ModelFacts, ...] = ()
     kind: str = "picture"
     of: str = ""
-    multipliers: Dict[str, float] = field(default_factory=dict)
+    multipliers: Dict[str, Dict[str, float]] = field(default_factory=dict)
     licence: str = ""
     summary: str = ""
     sources: Tuple[str, ...] = ()

@@ -12,6 +12,20 @@ from .facts import ModelFacts
 LEVELS = ("0.80", "0.90", "0.95")
 """Nominal coverages of the intervals that a card has multipliers for."""
 
+_MADE_BY = {
+    "area": "if the raster's pixels are the means of the ground below them",
+    "mtf": "if the sensor blurred them as well",
+}
+
+
+def made_by(degradation: str) -> str:
+    """Say which rasters a calibration on a degradation is for.
+
+    >>> made_by("mtf")
+    'if the sensor blurred them as well'
+    """
+    return _MADE_BY.get(degradation, f"if they are as {degradation} makes them")
+
 
 def shipped_heads(weights_dir: Path = WEIGHTS_DIR) -> Tuple[ModelFacts, ...]:
     """Return the facts of all heads that come with geosr, by name."""

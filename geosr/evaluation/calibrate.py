@@ -134,20 +134,23 @@ def _of_scene(prober: Prober, name: str, entries: list[Entry], factor: int) -> S
     return SceneRatios(name, {band: np.concatenate(values) for band, values in bands.items()})
 
 
-def write_calibrated(head: ModelFacts, found: Calibration, card: Path) -> Path:
+def write_calibrated(head: ModelFacts, found: Calibration, card: Path, *, own: bool) -> Path:
     """Write a head's card with what was learned; its weights are copied beside it.
 
-    The card's own place only changes the card. Multipliers that no number of sigmas reaches are
-    left out.
+    Its ``own`` card keeps calibrations on other degradations; any other has this one alone.
+    Multipliers that no number of sigmas reaches are left out.
     """
     known = {level: value for level, value in found.multipliers.items() if np.isfinite(value)}
-    scores = {**head.scores, "calibration": found.to_dict()}
     source = Path(head.folder or WEIGHTS_DIR)
+    others, scores = (head.multipliers, head.scores) if own else ({}, {})
+    calibrations = {**scores.get("calibration", {}), found.degradation: found.to_dict()}
+    scores = {**scores, "calibration": calibrations}
     card.parent.mkdir(parents=True, exist_ok=True)
     for name in head.files.values():
         if (card.parent / name).resolve() != (source / name).resolve():
             shutil.copyfile(source / name, card.parent / name)
-    text = replace(head, multipliers=known, scores=scores, folder="").to_card()
+    multipliers = {**others, found.degradation: known} if known else dict(others)
+    text = replace(head, multipliers=multipliers, scores=scores, folder="").to_card()
     partial = card.with_suffix(".part")
     partial.write_text(text, encoding="utf-8")
     partial.replace(card)

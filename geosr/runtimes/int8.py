@@ -68,5 +68,6 @@ def _nncf() -> Any:
             "Making int8 weights needs NNCF, which is not installed.",
             hint='Install it with: pip install "geosr[quantise]"',
         ) from error
-    nncf.set_log_level(logging.ERROR)
+    # Not nncf.set_log_level: it changes handlers, too, also those that others have put there.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     return nncf
