@@ -11,7 +11,7 @@ changes no bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -58,15 +58,22 @@ def contrasts(
             detail = np.abs(high_pass(np.asarray(mirror(x, rim, rim), kind)))
             for kept, band, good in zip(found, detail, valid, strict=True):
                 kept.append(band[good & np.isfinite(band)])
-    each = [
-        1.0 if index == source.alpha else contrast_of(np.concatenate(kept))
-        for index, kept in zip(indexes, found, strict=True)
-    ]
+    details = [np.concatenate(kept) for kept in found]
     colours = [index != source.alpha for index in indexes]
-    if together and any(colours):
-        strongest = max(size for size, colour in zip(each, colours, strict=True) if colour)
-        each = [strongest if colour else 1.0 for colour in colours]
-    return tuple(each)
+    common = common_contrast([x for x, colour in zip(details, colours, strict=True) if colour])
+    return tuple(
+        1.0 if not colour else common if together else contrast_of(x)
+        for x, colour in zip(details, colours, strict=True)
+    )
+
+
+def common_contrast(details: Sequence[Floats]) -> float:
+    """Return the contrast of the strongest of several bands; those without detail do not count.
+
+    >>> common_contrast([np.array([0.25]), np.zeros(1), np.array([0.125])])
+    0.25
+    """
+    return max((contrast_of(x) for x in details if x.any()), default=1.0)
 
 
 def contrast_of(detail: Floats) -> float:

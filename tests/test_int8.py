@@ -153,6 +153,9 @@ def test_bands_seen_together_have_one_contrast(tmp_path):
     apart = contrasts(facts, (1, 2, 3))
     assert apart[1] == 8 * apart[0]
     assert contrasts(facts, (1, 2, 3), together=True) == (apart[1],) * 3
+    flat = write(tmp_path / "c.tif", np.concatenate([x / 2**20, np.full_like(x[:1], 7)]))
+    small = contrasts(read_facts(flat), (1, 2, 3, 4), together=True)
+    assert small == (apart[1] / 2**20,) * 4  # a band without detail does not count
     alpha = write(tmp_path / "b.tif", np.concatenate([x, x[:1] * 1000]))
     with rasterio.open(alpha, "r+") as dst:
         dst.colorinterp = (*dst.colorinterp[:3], rasterio.enums.ColorInterp.alpha)

@@ -303,6 +303,16 @@ def test_heads_are_no_models():
             assert mtf > area
 
 
+def test_a_card_whose_multipliers_name_no_degradation_is_told(head, tmp_path):
+    card = json.loads(head.read_text()) | {"multipliers": {"0.80": 1.25}}
+    (tmp_path / "old.json").write_text(json.dumps(card))
+    make_raster("in.tif", bands=1)
+    told = run("upscale", "in.tif", "out.tif", "-m", MODEL, "--uncertainty", "sigma.tif",
+               "--uncertainty-model", "old.json")  # fmt: skip
+    assert told.exit_code == 1
+    assert "do not say for which degradation" in told.stderr
+
+
 def test_a_head_beside_the_models_card_is_found(head, tmp_path):
     facts = find_model(MODEL)
     (tmp_path / "mine.json").write_text(replace(facts, name="mine").to_card())
@@ -350,7 +360,7 @@ def test_calibration_on_own_chips(head, tmp_path):
     assert both.scores["calibration"].keys() == {"area", "mtf"}
     told = run("upscale", "in.tif", "out.tif", "-m", MODEL, "--uncertainty", "sigma.tif",
                "--uncertainty-model", "mine/sigma.json", "--overwrite")  # fmt: skip
-    assert f"80% +- {both.multipliers['mtf']['0.80']:.3g}" in told.output
+    assert f"80% +- {both.multipliers['mtf']['0.80']:.3g} sigma" in told.output
     assert "(mtf: if the sensor blurred them as well)" in told.output
     with rasterio.open("sigma.tif") as src:
         assert (

@@ -193,7 +193,9 @@ def _show_report(session: Session, report: UpscaleReport) -> None:
 
 
 def _widths(multipliers: dict[str, float]) -> list[str]:
-    return [f"{float(level):.0%} +- {value:.3g}" for level, value in sorted(multipliers.items())]
+    return [
+        f"{float(level):.0%} +- {value:.3g} sigma" for level, value in sorted(multipliers.items())
+    ]
 
 
 def report_lines(report: UpscaleReport) -> tuple[str, ...]:

@@ -164,6 +164,8 @@ class ModelFacts:
             steps = map(json.dumps, card.get("steps", ()))
             known["steps"] = tuple(map(cls.from_card, steps))
             known["band_names"] = tuple(card.get("band_names", ()))
+            if not all(isinstance(x, dict) for x in card.get("multipliers", {}).values()):
+                raise ValueError("its multipliers do not say for which degradation they are")
             facts = cls(**known)
         except (AttributeError, TypeError, ValueError) as error:
             raise ModelFileError(

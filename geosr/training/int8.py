@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from geosr.contrast import contrast_of
+from geosr.contrast import common_contrast
 from geosr.core.catalog import WEIGHTS_DIR
 from geosr.core.errors import ModelFileError, OutputError
 from geosr.core.facts import ModelFacts
@@ -117,7 +117,7 @@ def _scaled_patches(
             one, recipe, halo=facts.radius, step=step, upscale_factor=facts.upscale_factor
         )
         images = np.moveaxis(low, -1, 1)
-        scale = max(contrast_of(high_pass(band)) for band in images.swapaxes(0, 1))
+        scale = common_contrast([high_pass(band) for band in images.swapaxes(0, 1)])
         for patch in images[:PATCHES]:
             yield patch / np.float32(scale), scale
 
