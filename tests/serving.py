@@ -55,11 +55,11 @@ class Asked:
 
 
 @contextmanager
-def working(parent, *, max_mpx=4.0, start=True, previews=None):
+def working(parent, *, max_mpx=4.0, start=True, previews=None, **options):
     """Yield a worker's `Asked`; ``previews`` stands for what carries requests out."""
     events = queue.Queue()
     with SessionFolder(parent) as folder:
-        worker = Worker(events.put, folder, max_mpx=max_mpx)
+        worker = Worker(events.put, folder, max_mpx=max_mpx, **options)
         if previews is not None:
             worker._previews = previews
         if start:

@@ -297,6 +297,25 @@ def test_in_another_thread_signals_keep_their_meaning():
     assert failed == []
 
 
+def test_its_own_signal_is_no_second_one_however_late_it_is_heard(monkeypatch):
+    """Work that holds Python's lock for long keeps the watching thread from hearing it."""
+    monkeypatch.setattr(stopping, "ECHO_S", 0.0)
+    done = []
+    steps = stopping.StopSteps(0.0, 60.0, lambda: done.append("cleaned"), done.append)
+    stop = stopping.StopRequest()
+    with stopping.stop_requests(stop, steps=steps):
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        time.sleep(0.3)
+        assert done == []
+        os.kill(os.getpid(), signal.SIGTERM)  # a second one, though, ends it
+        deadline = time.monotonic() + 5
+        while len(done) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert done == ["cleaned", 1]
+
+
 def test_files_are_put_in_order_before_the_last_resort():
     done = []
     steps = stopping.StopSteps(0.0, 0.2, lambda: done.append("cleaned"), done.append)

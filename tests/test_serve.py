@@ -250,6 +250,18 @@ def test_the_end_cancels_what_runs_and_what_waits(tmp_path):
     assert (stub.made, stub.closed) == ([], True)
 
 
+def test_after_a_stop_nothing_that_waits_is_begun(tmp_path):
+    """Before the main thread, which is interrupted, comes to cancel it."""
+    stub, stop = Stub(), threading.Event()
+    with working(tmp_path, previews=stub, should_stop=stop.is_set) as worker:
+        for number in (1, 2):
+            worker.take(view(number))
+        stub.begun.acquire()
+        stop.set()
+        assert [worker.event(), worker.event()] == [cancelled(1), cancelled(2)]
+        assert not stub.begun.acquire(blocking=False)
+
+
 def test_what_is_no_request_is_answered_and_forgotten(tmp_path):
     with working(tmp_path, previews=Stub()) as worker:
         assert worker.take("\r\n")

@@ -143,6 +143,7 @@ class _Watcher:
         begun = time.monotonic()
         interrupt_at, exit_at = begun + self._steps.interrupt_s, begun + self._steps.exit_s
         signals, deaf_until = int(first != STDIN_ENDED), begun + ECHO_S
+        own = 0
         while True:
             now = time.monotonic()
             if now >= exit_at or signals > 1:
@@ -150,11 +151,15 @@ class _Watcher:
                 return
             if now >= interrupt_at:
                 interrupt_at = exit_at
-                deaf_until = now + ECHO_S  # the interruption is a signal itself
-                self._interrupt()
+                deaf_until = now + ECHO_S
+                own += self._interrupt()
                 continue
             came = self._next(min(interrupt_at, exit_at) - now)
-            if came is not None and came != STDIN_ENDED and time.monotonic() >= deaf_until:
+            if came is None or came == STDIN_ENDED:
+                continue
+            if own:  # however late it is heard: whatever works may hold Python's lock for long
+                own -= 1
+            elif time.monotonic() >= deaf_until:
                 signals, deaf_until = signals + 1, time.monotonic() + ECHO_S
 
     def _next(self, timeout_s: float | None) -> int | None:
@@ -168,14 +173,16 @@ class _Watcher:
             return None
         return None
 
-    def _interrupt(self) -> None:
+    def _interrupt(self) -> bool:
+        """Interrupt the main thread by a signal; return whether one was sent."""
         if self._ended or not self._handled:
-            return
+            return False
         self._interrupting = True
         if sys.platform == "win32":
             _thread.interrupt_main(self._handled[0])
         else:  # this ends a wait for a lock as well
             signal.pthread_kill(threading.main_thread().ident or 0, self._handled[0])
+        return True
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._interrupting and not self._ended:

@@ -197,6 +197,8 @@ class Worker:
     def _result(self, job: Job) -> tuple[Event, str | None]:
         """Return the answer to a job, and the file that it names."""
         request = job.request
+        if self._should_stop():
+            return cancelled_event(request.id), None
         try:
             service = self._service()
             if isinstance(request, Info):
