@@ -156,10 +156,6 @@ def write_card(facts: ModelFacts, results: list[Result]) -> None:
     (WEIGHTS_DIR / f"{facts.name}.json").write_text(card, encoding="utf-8")
 
 
-def _suits(facts: ModelFacts, path: Path) -> bool:
-    return band_order(facts, path) is not None
-
-
 def main() -> None:
     """Parse the command line, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -178,7 +174,7 @@ def main() -> None:
     models = [facts for facts in shipped_models() if "int8" in facts.files]
     rows, worst = [], []
     for facts in models:
-        suited = [(path, kind) for path, kind in scenes if _suits(facts, path)]
+        suited = [(path, kind) for path, kind in scenes if band_order(facts, path) is not None]
         best = speeds(facts, scene_of(*suited[-1]), args.repeats)
         with tempfile.TemporaryDirectory() as folder:
             results = [result_of(facts, path, kind, Path(folder)) for path, kind in suited]

@@ -60,10 +60,11 @@ def contrasts(
                 kept.append(band[good & np.isfinite(band)])
     details = [np.concatenate(kept) for kept in found]
     colours = [index != source.alpha for index in indexes]
-    common = common_contrast([x for x, colour in zip(details, colours, strict=True) if colour])
+    if together:
+        common = common_contrast([x for x, colour in zip(details, colours, strict=True) if colour])
+        return tuple(common if colour else 1.0 for colour in colours)
     return tuple(
-        1.0 if not colour else common if together else contrast_of(x)
-        for x, colour in zip(details, colours, strict=True)
+        contrast_of(x) if colour else 1.0 for x, colour in zip(details, colours, strict=True)
     )
 
 

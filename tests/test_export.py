@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from geosr.core.catalog import WEIGHTS_DIR, find_model
 from geosr.core.errors import ModelFileError
 from geosr.core.facts import ModelFacts
 from geosr.predictors import Machinery, load_predictor
+from geosr.runtimes import int8
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
@@ -86,6 +88,18 @@ def test_int8_is_made_from_training_images_and_runs(card, images, tmp_path):
     assert result.exit_code == 0, result.output
     with rasterio.open(tmp_path / "out.tif") as src:
         assert src.tags()["GEOSR_PRECISION"] == "int8"
+
+
+def test_handlers_that_others_have_put_on_the_log_stay_as_they_are():
+    pytest.importorskip("nncf", reason="needs geosr[quantise]")
+    handler, logger = logging.NullHandler(logging.DEBUG), logging.getLogger("nncf")
+    logger.addHandler(handler)
+    try:
+        int8._nncf()
+        assert handler.level == logging.DEBUG
+        assert not logger.isEnabledFor(logging.WARNING)
+    finally:
+        logger.removeHandler(handler)
 
 
 def test_without_nncf_it_says_what_to_install(card, images, tmp_path, monkeypatch):

@@ -367,6 +367,10 @@ def test_calibration_on_own_chips(head, tmp_path):
             f"0.95:{both.multipliers['mtf']['0.95']:.4g}"
             in (src.tags()["GEOSR_SIGMA_MULTIPLIERS_MTF"])
         )
+    few = run("calibrate", MODEL, "--head", "mine/sigma.json", "--data", chips, "--write",
+              "--guarantee")  # fmt: skip
+    assert few.exit_code == 0, few.output
+    assert find_head(find_model(MODEL), "mine/sigma.json").multipliers.keys() == {"mtf"}
     few = run(*command, "--guarantee")
     assert "inf" in few.output  # three scenes guarantee nothing
     assert "Nothing was written" in few.output

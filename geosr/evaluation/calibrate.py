@@ -149,7 +149,8 @@ def write_calibrated(head: ModelFacts, found: Calibration, card: Path, *, own: b
     for name in head.files.values():
         if (card.parent / name).resolve() != (source / name).resolve():
             shutil.copyfile(source / name, card.parent / name)
-    multipliers = {**others, found.degradation: known} if known else dict(others)
+    multipliers = {**others, found.degradation: known}
+    multipliers = {name: widths for name, widths in multipliers.items() if widths}
     text = replace(head, multipliers=multipliers, scores=scores, folder="").to_card()
     partial = card.with_suffix(".part")
     partial.write_text(text, encoding="utf-8")
